@@ -1,0 +1,194 @@
+"""The file behind the account store: how it is made, opened and recognised, and what its errors mean.
+
+Rules: the file appears complete or not at all; a file that is not ours, or that a newer version wrote, is refused with
+a sentence for people; no connection lives through a fork. What is stored, and when, is in `accounts`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+
+# "PBXA": tells our file from any other SQLite database.
+_APPLICATION_ID = 0x50425841
+_SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE account (
+    name TEXT NOT NULL PRIMARY KEY,
+    password_hash TEXT NOT NULL,
+    enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+    read_only INTEGER NOT NULL CHECK (read_only IN (0, 1)),
+    maildir TEXT,
+    epoch INTEGER NOT NULL,
+    created REAL NOT NULL,
+    changed REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+-- One counter for all accounts: a removed and re-added account never meets an epoch of its former self.
+CREATE TABLE counter (epoch INTEGER NOT NULL) STRICT;
+INSERT INTO counter (epoch) VALUES (0);
+"""
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+_REASONS = {
+    sqlite3.SQLITE_NOTADB: "it is not a database, or is damaged; restore it from a backup",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; restore it from a backup",
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_READONLY: "it, or its directory, cannot be written by this user",
+    sqlite3.SQLITE_CANTOPEN: "it, or a file beside it, cannot be opened by this user",
+    sqlite3.SQLITE_PERM: "it cannot be opened by this user",
+    sqlite3.SQLITE_IOERR: "the disk reports an error",
+}
+
+
+class AccountsError(Exception):
+    """Base of everything the account store raises on purpose."""
+
+
+class AccountExists(AccountsError):
+    """There is an account of that name already."""
+
+
+class NoSuchAccount(AccountsError):
+    """There is no account of that name."""
+
+
+class AccountsUnavailable(AccountsError):
+    """The store cannot be used. `reason` is a sentence for the administrator."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class AccountsMissing(AccountsUnavailable):
+    """There is no file yet."""
+
+
+class AccountsBusy(AccountsUnavailable):
+    """Another process holds the store for a moment; trying again will help."""
+
+
+def create(path: str) -> bool:
+    """Make the database, and its directory, if there is none yet; say whether it was made now.
+
+    File 0600, directory 0700. Made by root, the file belongs to the owner of its directory, so that a server that runs
+    as that user can use it.
+
+    Raises:
+        AccountsUnavailable: it cannot be made.
+    """
+    if os.path.exists(path):
+        return False
+    scratch = f"{path}.new-{os.getpid()}"
+    try:
+        _make_directory(Path(path).parent)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(scratch)
+        # Built beside and linked into place: other processes find the whole file or none, also after a crash.
+        try:
+            _make_owned_file(scratch)
+            _write_schema(scratch)
+            os.link(scratch, path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(scratch)
+        _sync_directory(os.path.dirname(path))
+    except FileExistsError:
+        return False  # another process was quicker
+    except (sqlite3.Error, OSError) as error:
+        raise translated(error, path) from error
+    return True
+
+
+def opened(path: str, busy_seconds: float) -> sqlite3.Connection:
+    """A connection to a database that is there, is ours and is not newer than this program.
+
+    One thread at a time may use it. `busy_seconds` is how long a statement waits for other processes.
+
+    Raises:
+        AccountsUnavailable: it is not ours, or newer.
+        sqlite3.Error: for `translated`.
+    """
+    connection = sqlite3.connect(
+        f"{Path(path).absolute().as_uri()}?mode=rw",  # mode=rw: never makes an empty file
+        uri=True,
+        timeout=busy_seconds,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+        _check_identity(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def translated(error: sqlite3.Error | OSError, path: str) -> AccountsUnavailable:
+    """What an error of SQLite or of the file system means to people."""
+    if isinstance(error, FileNotFoundError):
+        return AccountsMissing(f"{path}: there is no accounts database yet")
+    if isinstance(error, OSError):
+        return AccountsUnavailable(f"{path}: {error.strerror}")
+    # Python sets the code only on errors that come from SQLite itself; the low octet is the primary code.
+    code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _BUSY:
+        return AccountsBusy(f"{path}: another process is using the accounts database; try again")
+    return AccountsUnavailable(f"{path}: {_REASONS.get(code, str(error))}")
+
+
+def _check_identity(connection: sqlite3.Connection, path: str) -> None:
+    (identity,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if identity != _APPLICATION_ID:
+        raise AccountsUnavailable(f"{path}: this is not a Pillarbox accounts database")
+    if version > _SCHEMA_VERSION:
+        raise AccountsUnavailable(
+            f"{path}: a newer Pillarbox wrote this accounts database (version {version}, "
+            f"this one knows {_SCHEMA_VERSION}); use that version"
+        )
+
+
+def _make_directory(directory: Path) -> None:
+    if directory.is_dir():
+        return
+    _make_directory(directory.parent)
+    with contextlib.suppress(FileExistsError):
+        directory.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            above = directory.parent.stat()
+            os.chown(directory, above.st_uid, above.st_gid, follow_symlinks=False)
+
+
+def _make_owned_file(path: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+        if os.geteuid() == 0:
+            # SQLite gives the files that it makes beside this one the same owner when it runs as root.
+            directory = os.stat(os.path.dirname(path))
+            os.fchown(descriptor, directory.st_uid, directory.st_gid)
+    finally:
+        os.close(descriptor)
+
+
+def _write_schema(path: str) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.executescript(
+            f"BEGIN; {_SCHEMA} PRAGMA application_id = {_APPLICATION_ID}; "
+            f"PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT; PRAGMA journal_mode = WAL;"
+        )
+    finally:
+        connection.close()
+
+
+def _sync_directory(directory: str) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,5 @@
+"""`python -m pillarbox.cli`: the same as the `pillarbox` program."""
+
+from pillarbox.cli import main
+
+main()

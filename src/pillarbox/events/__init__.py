@@ -1,0 +1,13 @@
+"""What flows out of Pillarbox: one frozen, typed event for each thing that happens, and the sinks that take them.
+
+Rules: an event is plain data and never holds a secret; a producer only knows `Sink`; nothing flows back. Rendering
+events (human lines, JSON lines) is in `pillarbox.watch`.
+"""
+
+from pillarbox.events.secret import Secret
+from pillarbox.events.sink import MemorySink, NullSink, Sink
+from pillarbox.events.types import *  # noqa: F403 - the event types are this package's vocabulary
+from pillarbox.events.types import __all__ as _types
+
+__all__ = ["MemorySink", "NullSink", "Secret", "Sink"]
+__all__ += _types

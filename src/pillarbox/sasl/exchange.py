@@ -1,0 +1,53 @@
+"""One SASL exchange inside AUTH, from the protocol's lines to a claim: base64, `=`, `*`, the empty challenge.
+
+Rules: bad base64 ends the exchange and nothing else (P45); `=` as the initial response is the empty one; `*` cancels.
+Serves RFC 5034 §4.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+
+from pillarbox.sasl.mechanism import Challenged, Failed, ServerMechanism, Step
+from pillarbox.sasl.plain import PlainServer
+
+SERVER_MECHANISMS: Mapping[str, Callable[[], ServerMechanism]] = {"PLAIN": PlainServer}
+
+
+def decode(data: bytes) -> bytes | None:
+    """Strict base64 (RFC 4648 §4), or None."""
+    try:
+        return base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+class ServerExchange:
+    """Drives one mechanism with what the client sends."""
+
+    def __init__(self, mechanism: ServerMechanism) -> None:
+        self._mechanism = mechanism
+
+    @property
+    def mechanism(self) -> str:
+        """The mechanism's name."""
+        return self._mechanism.name
+
+    def begin(self, initial: bytes) -> Step:
+        """Start with AUTH's second argument, as sent; b"" when there was none."""
+        if not initial:
+            return Challenged(b"")  # RFC 5034 §4: a server with nothing to say sends the empty challenge
+        return self._step(b"" if initial == b"=" else decode(initial))
+
+    def respond(self, line: bytes) -> Step:
+        """Go on with a line of the exchange, as sent."""
+        if line == b"*":
+            return Failed("cancelled by the client")
+        return self._step(decode(line))
+
+    def _step(self, data: bytes | None) -> Step:
+        if data is None:
+            return Failed("not base64")
+        return self._mechanism.step(data)

@@ -1,0 +1,214 @@
+"""One client's conversation: its state, its counts, and the dispatch from commands to handlers.
+
+Rules: a handler takes a parsed command and returns a reply; nothing here writes to a socket. Which command is legal in
+which state is `pillarbox.wire.states`'s to say, and has been checked before. `end` must be called once, whatever
+happened: it gives back the lease, and deletes nothing (P21).
+Serves RFC 1939 §3-§7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from pillarbox.auth.attempt import Account, Origin
+from pillarbox.events import CleartextLoginRefused, InternalError, SessionEnded
+from pillarbox.maildrop.maildrop import Maildrop, Snapshot
+from pillarbox.sasl import ServerExchange
+from pillarbox.session import capa, login, mail
+from pillarbox.session.context import Context, Door
+from pillarbox.session.languages import translate
+from pillarbox.wire.commands import Command, Malformed, Received, SaslResponse, Verb
+from pillarbox.wire.replies import Challenge, Reply, ResponseCode
+
+Answer = Reply | Challenge
+Handler = Callable[["Session", Command], Awaitable[Answer]]
+
+HANDLERS: dict[Verb, Handler] = {
+    Verb.USER: login.user,
+    Verb.PASS: login.password,
+    Verb.APOP: login.apop,
+    Verb.AUTH: login.auth,
+    Verb.STLS: login.stls,
+    Verb.UTF8: login.utf8,
+    Verb.LANG: login.lang,
+    Verb.CAPA: capa.capa,
+    Verb.STAT: mail.stat,
+    Verb.LIST: mail.list_,
+    Verb.RETR: mail.retr,
+    Verb.DELE: mail.dele,
+    Verb.NOOP: mail.noop,
+    Verb.RSET: mail.rset,
+    Verb.TOP: mail.top,
+    Verb.UIDL: mail.uidl,
+    Verb.QUIT: mail.quit_,
+}
+
+
+class Counts:
+    """What one session did, for its summary event."""
+
+    __slots__ = ("commands", "deleted", "errors", "received", "retrieved_octets", "sent", "topped")
+
+    def __init__(self) -> None:
+        self.commands = self.errors = 0
+        self.retrieved_octets = self.topped = self.deleted = 0
+        self.received = self.sent = 0
+
+
+class Session:
+    """One conversation.
+
+    Attributes:
+        id: unique among all sessions, for events and for repeatable commits.
+        origin: where the client is, and whether TLS protects it; replaced after STLS.
+        name: what USER said, until PASS; also the last name tried, for events.
+        account: who is logged in.
+        maildrop, snapshot: None until then.
+        marked: indexes marked as deleted; every total is derived from it and the snapshot.
+        retrieved: indexes sent by RETR.
+    """
+
+    __slots__ = (
+        "account",
+        "bad",
+        "context",
+        "counts",
+        "door",
+        "exchange",
+        "failures",
+        "id",
+        "language",
+        "maildrop",
+        "marked",
+        "name",
+        "origin",
+        "pending",
+        "retrieved",
+        "snapshot",
+        "started",
+        "utf8",
+    )
+
+    def __init__(self, context: Context, identity: str, origin: Origin, door: Door) -> None:
+        self.context = context
+        self.id = identity
+        self.origin = origin
+        self.door = door
+        self.started = context.now()
+        self.counts = Counts()
+        self.account: Account | None = None
+        self.maildrop: Maildrop | None = None
+        self.snapshot: Snapshot | None = None
+        self.marked: set[int] = set()
+        self.retrieved: set[int] = set()
+        self.failures = 0
+        self.bad = 0
+        self._afresh()
+
+    def _afresh(self) -> None:
+        """All that a client said before TLS counts for nothing after it (RFC 2595 §4)."""
+        self.name = ""
+        self.utf8 = False
+        self.language = ""
+        self.exchange: ServerExchange | None = None
+        self.pending: Account | None = None  # accepted, but the mechanism has final data to deliver first (P46)
+
+    def secured(self, origin: Origin) -> None:
+        """STLS led to TLS: `origin` says so now."""
+        self.origin = origin
+        self._afresh()
+
+    @property
+    def login_allowed(self) -> bool:
+        """Whether secrets may be sent on this connection as it is now (P54)."""
+        return bool(self.origin.tls) or bool(self.door.cleartext_until)
+
+    async def handle(self, received: Received) -> Answer:
+        """Answer what the client said. Never raises: a defect becomes an event and -ERR [SYS/TEMP] with a close."""
+        self.counts.commands += 1
+        try:
+            if isinstance(received, Command):
+                self.bad = 0
+                answer = await HANDLERS[received.verb](self, received)
+            elif isinstance(received, SaslResponse):
+                answer = await login.respond(self, received.data)
+            else:
+                answer = await self._malformed(received)
+        except Exception as error:  # the last border before the peer
+            self._defect(error)
+            answer = Reply(False, "internal error", ResponseCode.SYS_TEMP, close=True)
+        if isinstance(answer, Reply):
+            if not answer.ok:
+                self.counts.errors += 1
+            if self.language:
+                answer = replace(answer, text=translate(answer.text, self.language))
+        return answer
+
+    async def _malformed(self, line: Malformed) -> Answer:
+        if self.exchange is not None:
+            return login.fail_exchange(self, line.text)
+        if line.verb is Verb.PASS:
+            if not self.login_allowed:
+                self.saw_cleartext("PASS", secret_seen=True)
+            elif line.overlong and self.name:
+                return await login.overlong_password(self)
+        self.bad += 1
+        policy = self.context.policy
+        limit = policy.bad_commands_before_login if self.account is None else policy.bad_commands
+        if self.bad >= limit:
+            return Reply(False, "too many bad commands", close=True)
+        return Reply(False, line.text)
+
+    def saw_cleartext(self, command: str, *, secret_seen: bool) -> None:
+        """A login was tried where it is refused: a secret that crossed the wire is burnt (P54)."""
+        self.context.sink.emit(
+            CleartextLoginRefused(
+                session=self.id, peer=self.origin.address, command=command, user=self.name, secret_seen=secret_seen
+            )
+        )
+
+    def _defect(self, error: Exception) -> None:
+        where = []
+        trace = error.__traceback__
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            where.append(f"{code.co_filename.rpartition('/pillarbox/')[2]}:{trace.tb_lineno} {code.co_name}")
+            trace = trace.tb_next
+        # The type only: an exception's text may hold what the peer sent (P60).
+        self.context.sink.emit(InternalError(session=self.id, error=type(error).__name__, where=where))
+
+    async def end(self, how: str) -> None:
+        """The connection is over. Gives everything back and emits the one summary (P59); deletes nothing."""
+        maildrop, self.maildrop = self.maildrop, None
+        try:
+            if maildrop is not None:
+                await maildrop.release()
+        except Exception as error:  # the summary must come, whatever a store does
+            self._defect(error)
+        if self.account is not None:
+            self.context.leave_account(self.account.name)
+        snapshot = self.snapshot
+        counts = self.counts
+        self.context.sink.emit(
+            SessionEnded(
+                session=self.id,
+                peer=self.origin.address,
+                listener=self.origin.listener,
+                user=self.account.name if self.account is not None else self.name,
+                tls=self.origin.tls,
+                how=how,
+                seconds=round(self.context.now() - self.started, 3),
+                messages=snapshot.count if snapshot is not None else 0,
+                octets=snapshot.total if snapshot is not None else 0,
+                retrieved=len(self.retrieved),
+                retrieved_octets=counts.retrieved_octets,
+                topped=counts.topped,
+                marked=len(self.marked),
+                deleted=counts.deleted,
+                commands=counts.commands,
+                errors=counts.errors,
+                received=counts.received,
+                sent=counts.sent,
+            )
+        )

@@ -1,0 +1,231 @@
+"""The composition root: the only file that knows every part, and where clocks, randomness and disks come from.
+
+`serve` is the parent process; `run_worker` is one worker. Both build what they need from settings and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import functools
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import uvloop
+
+from pillarbox import __version__
+from pillarbox.auth.accounts import AccountStore
+from pillarbox.auth.cache import VerificationCache
+from pillarbox.auth.login_delay import LoginDelay
+from pillarbox.auth.passwd_file import PasswdFileSource
+from pillarbox.auth.passwords import Hasher, HashingPool
+from pillarbox.auth.pipeline import Pipeline, Timing
+from pillarbox.auth.schemes import MissingLibrary, Schemes
+from pillarbox.auth.sources import AccountsSource, Source
+from pillarbox.config import ConfigError, Problem, Settings
+from pillarbox.events import Event, Level, Sink
+from pillarbox.maildrop.stores.maildir import MaildirStore
+from pillarbox.maildrop.stores.maildir import Source as IdSource
+from pillarbox.server.connection import Times
+from pillarbox.server.gate import Gate
+from pillarbox.server.process import WorkerStart
+from pillarbox.server.worker import Entry, Worker
+from pillarbox.session.context import Context, Policy
+from pillarbox.watch.render import LogSink
+
+CACHED_PASSWORDS = 65_536
+"""Verified passwords remembered by each worker: some 10 MB at most."""
+
+LOG_DELAY = 0.05
+"""Seconds that log lines gather before they are written together."""
+
+_ID_SOURCES = {"file-name": None, "dovecot": IdSource.DOVECOT, "courier": IdSource.COURIER}
+
+
+class LoopSink:
+    """Passes events to a sink on the event loop, from whatever thread they come."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sink: Sink) -> None:
+        self._loop = loop
+        self._thread = threading.get_ident()
+        self._sink = sink
+
+    def emit(self, event: Event) -> None:
+        """Take one event."""
+        if threading.get_ident() == self._thread:
+            self._sink.emit(event)
+        else:
+            self._loop.call_soon_threadsafe(self._sink.emit, event)
+
+
+def log_sink(settings: Settings, fd: int, schedule: Callable[[Callable[[], None]], object] | None = None) -> LogSink:
+    """The sink that `log.*` describes, writing to an open file descriptor."""
+    level = Level[settings.log.level.upper()]
+    return LogSink(fd, format=settings.log.format, level=level, clock=time.time, schedule=schedule)
+
+
+def hasher(settings: Settings) -> Hasher:
+    """Makes and checks the password hashes of our own accounts."""
+    auth = settings.auth
+    return Hasher(memory_kib=auth.argon2_memory_kib, time_cost=auth.argon2_time, parallelism=auth.argon2_parallelism)
+
+
+def account_store(settings: Settings) -> AccountStore:
+    """The database of our own accounts."""
+    return AccountStore(settings.accounts_file, clock=time.time)
+
+
+def sources(settings: Settings, sink: Sink) -> list[Source]:
+    """Where accounts are looked up, in the order of `auth.sources`.
+
+    Raises:
+        ConfigError: a source cannot be built.
+    """
+    auth = settings.auth
+    found: list[Source] = []
+    for name in auth.sources:
+        if name == "accounts":
+            found.append(AccountsSource(account_store(settings), hasher(settings)))
+        else:
+            assert auth.passwd_file.path is not None  # the configuration's checks see to it
+            try:
+                schemes = Schemes(auth.passwd_file.default_scheme)
+            except MissingLibrary as error:
+                raise ConfigError([Problem("auth.sources", str(error))]) from error
+            found.append(
+                PasswdFileSource(
+                    auth.passwd_file.path,
+                    schemes=schemes,
+                    maildir=auth.passwd_file.maildir,
+                    default_domain=auth.default_domain,
+                    sink=sink,
+                )
+            )
+    return found
+
+
+def authenticator(settings: Settings, sink: Sink) -> Pipeline:
+    """The authentication pipeline that `auth.*` describes."""
+    auth = settings.auth
+    delay = auth.login_delay
+    return Pipeline(
+        sources(settings, sink),
+        hashing=HashingPool(auth.hashing_threads or os.cpu_count() or 1, auth.hashing_wait),
+        hasher=hasher(settings),
+        cache=VerificationCache(
+            secrets.token_bytes(32), seconds=auth.cache_seconds, size=CACHED_PASSWORDS, clock=time.monotonic
+        ),
+        template_of=settings.maildir_template,
+        default_domain=auth.default_domain,
+        timing=Timing(auth.failure_delay, auth.failure_step),
+        clock=time.monotonic,
+        sleep=asyncio.sleep,
+        sink=sink,
+        login_delay=LoginDelay(_state(settings) / "logins.sqlite", seconds=delay, clock=time.time) if delay else None,
+    )
+
+
+def _state(settings: Settings) -> Path:
+    return settings.server.state_directory
+
+
+def maildir_store(settings: Settings, sink: Sink) -> MaildirStore:
+    """The Maildirs that `maildir.*` describes."""
+    maildir = settings.maildir
+    return MaildirStore(
+        sink,
+        clock=time.time,
+        threads=maildir.scan_threads,
+        source=_ID_SOURCES[maildir.unique_ids],
+        dovecot_format=maildir.dovecot_format,
+        mark_seen=maildir.mark_seen,
+    )
+
+
+def policy(settings: Settings) -> Policy:
+    """What sessions obey."""
+    limits = settings.limits
+    return Policy(
+        implementation=f"Pillarbox-{__version__}" if settings.server.announce_implementation else "",
+        login_delay=settings.auth.login_delay,
+        login_failures=limits.login_failures,
+        bad_commands_before_login=limits.bad_commands_before_login,
+        bad_commands=limits.bad_commands,
+    )
+
+
+def hostname(settings: Settings) -> str:
+    """The name the server gives itself."""
+    return settings.server.hostname or socket.getfqdn()
+
+
+def entries(start: WorkerStart) -> list[Entry]:
+    """A worker's sockets with what their listeners' settings say."""
+    listeners = {listener.name: listener for listener in start.settings.listener}
+    found = []
+    for one in start.sockets:
+        listener = listeners[one.listener]
+        exceptions = [
+            (network, exception.until.isoformat())
+            for exception in listener.cleartext_login
+            for network in exception.networks
+        ]
+        found.append(
+            Entry(one.socket, listener.name, listener.tls == "implicit", start.tls, listener.proxy_protocol, exceptions)
+        )
+    return found
+
+
+def run_worker(start: WorkerStart, log_fd: int) -> None:
+    """Serve until told to stop; see `pillarbox.server.process.RunWorker`."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_work(start, log_fd))
+
+
+async def _work(start: WorkerStart, log_fd: int) -> None:
+    loop = asyncio.get_running_loop()
+    settings = start.settings
+    log = log_sink(settings, log_fd, functools.partial(loop.call_later, LOG_DELAY))
+    sink = LoopSink(loop, log)
+    pipeline = authenticator(settings, sink)
+    store = maildir_store(settings, sink)
+    gate: Gate = start.gate
+    context = Context(
+        authenticator=pipeline,
+        store=store,
+        sink=sink,
+        now=time.monotonic,
+        policy=policy(settings),
+        admit_account=gate.admit_account,
+        leave_account=gate.leave_account,
+    )
+    times = settings.timeouts
+    # Session ids never repeat: random per worker, counted within it.
+    prefix = secrets.token_hex(5)
+    worker = Worker(
+        context,
+        entries(start),
+        gate,
+        Times(handshake=times.handshake, login=times.login, idle=times.idle, stall=times.stall),
+        handshakes=settings.limits.handshakes,
+        proxy_header=times.proxy_header,
+        greeting=settings.server.greeting,
+        identities=lambda number: f"{prefix}-{number:x}",
+        today=lambda: datetime.datetime.now(datetime.UTC).date().isoformat(),
+    )
+    draining, stopping = asyncio.Event(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGQUIT, draining.set)
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    loop.call_soon(start.ready)
+    try:
+        await worker.serve(draining, stopping, times.shutdown)
+    finally:
+        await pipeline.close()
+        await store.close()
+        log.flush()
