@@ -23,12 +23,10 @@ from pillarbox import __version__
 from pillarbox.auth.accounts import AccountStore
 from pillarbox.auth.cache import VerificationCache
 from pillarbox.auth.login_delay import LoginDelay
-from pillarbox.auth.passwd_file import PasswdFileSource
 from pillarbox.auth.passwords import Hasher, HashingPool
 from pillarbox.auth.pipeline import Pipeline, Timing
-from pillarbox.auth.schemes import MissingLibrary, Schemes
 from pillarbox.auth.sources import AccountsSource, Source
-from pillarbox.config import ConfigError, Problem, Settings
+from pillarbox.config import Auth, ConfigError, Problem, Settings
 from pillarbox.events import Event, Level, Sink
 from pillarbox.maildrop.stores.maildir import MaildirStore
 from pillarbox.maildrop.stores.maildir import Source as IdSource
@@ -93,21 +91,27 @@ def sources(settings: Settings, sink: Sink) -> list[Source]:
         if name == "accounts":
             found.append(AccountsSource(account_store(settings), hasher(settings)))
         else:
-            assert auth.passwd_file.path is not None  # the configuration's checks see to it
-            try:
-                schemes = Schemes(auth.passwd_file.default_scheme)
-            except MissingLibrary as error:
-                raise ConfigError([Problem("auth.sources", str(error))]) from error
-            found.append(
-                PasswdFileSource(
-                    auth.passwd_file.path,
-                    schemes=schemes,
-                    maildir=auth.passwd_file.maildir,
-                    default_domain=auth.default_domain,
-                    sink=sink,
-                )
-            )
+            found.append(_passwd_file(auth, sink))
     return found
+
+
+def _passwd_file(auth: Auth, sink: Sink) -> Source:
+    # Imported when it is asked for: its libraries are an extra, and cost a tenth of the start.
+    from pillarbox.auth.passwd_file import PasswdFileSource
+    from pillarbox.auth.schemes import MissingLibrary, Schemes
+
+    assert auth.passwd_file.path is not None  # the configuration's checks see to it
+    try:
+        schemes = Schemes(auth.passwd_file.default_scheme)
+    except MissingLibrary as error:
+        raise ConfigError([Problem("auth.sources", str(error))]) from error
+    return PasswdFileSource(
+        auth.passwd_file.path,
+        schemes=schemes,
+        maildir=auth.passwd_file.maildir,
+        default_domain=auth.default_domain,
+        sink=sink,
+    )
 
 
 def authenticator(settings: Settings, sink: Sink) -> Pipeline:

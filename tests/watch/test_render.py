@@ -113,9 +113,9 @@ def test_nothing_a_peer_sends_can_break_a_line_or_command_a_terminal(kind: type[
 
 
 def test_a_peer_cannot_forge_a_field_in_a_human_line() -> None:
-    event = events.CleartextLoginAllowed(session="s", peer="p", user='x" until="never', until="2027-06-30")
+    event = events.MaildropFailed(session="s", user='x" reason="never', reason="2027-06-30", permanent=False)
     line = HumanLines(clock, colours=False).render(event).decode()
-    assert 'user="x\\" until=\\"never"' in line
+    assert 'user="x\\" reason=\\"never"' in line
 
 
 def test_a_human_line_reads_well() -> None:

@@ -86,7 +86,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Not let in. `reason` is a short fixed phrase for events: "unknown user", "wrong password", "disabled" …"""
+    """Not let in. `reason` is a short phrase for events, such as "unknown user"; it is never sent to the peer."""
 
     outcome: Outcome
     reason: str

@@ -3,7 +3,8 @@
 Rules: every refusal of credentials takes one path and leaves at one quantised deadline, whatever its reason (P42);
 success and "nobody can tell" leave at once (P44); a delay is the attempt's own and holds up no one else (P50); the
 first source that knows the name decides; the cache only saves hashing, everything else is asked anew each time; a
-defect lets nobody in and raises nothing. Where accounts come from is in `sources`, what a hash is in `passwords` and `schemes`.
+defect lets nobody in and raises nothing. Where accounts come from is in `sources`, what a hash is in `passwords` and
+`schemes`.
 
     normalise → look up → verify (cached | hashed | a dummy hash for nobody) → may come in? → delay → decision
 """

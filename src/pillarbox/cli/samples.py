@@ -55,7 +55,7 @@ def messages(recipient: str, now: datetime.datetime) -> list[bytes]:
     news = _message(at(5), "The Weekly <news@example.org>", recipient, "This week: plain and HTML", 4)
     news.set_content("Headlines\n=========\n\n* Post office keeps its letter boxes red.\n")
     news.add_alternative(
-        "<html><body><h1>Headlines</h1><ul><li>Post office keeps its letter boxes <b>red</b>.</li></ul></body></html>\n",
+        "<html><body><h1>Headlines</h1><p>Post office keeps its letter boxes <b>red</b>.</p></body></html>\n",
         subtype="html",
     )
 

@@ -150,7 +150,11 @@ class StlsInjection(Event, frozen=True, tag=True, kw_only=True):
 
 
 class LoginSucceeded(Event, frozen=True, tag=True, kw_only=True):
-    """A session entered TRANSACTION."""
+    """A session entered TRANSACTION.
+
+    Attributes:
+        tls: the TLS version, or "cleartext until DATE" where a dated exception let it happen without.
+    """
 
     session: str
     user: str
@@ -195,17 +199,6 @@ class CleartextLoginRefused(Event, frozen=True, tag=True, kw_only=True):
     command: str
     user: str
     secret_seen: bool
-
-
-class CleartextLoginAllowed(Event, frozen=True, tag=True, kw_only=True):
-    """A dated exception let a login happen without TLS."""
-
-    level = Level.WARNING
-
-    session: str
-    peer: str
-    user: str
-    until: str
 
 
 # ---- the maildrop ---------------------------------------------------------------------------------------------
@@ -315,7 +308,6 @@ class SessionEnded(Event, frozen=True, tag=True, kw_only=True):
 
 __all__ = [
     "VERSION",
-    "CleartextLoginAllowed",
     "CleartextLoginRefused",
     "ConnectionRefused",
     "Event",

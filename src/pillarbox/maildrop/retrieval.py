@@ -9,14 +9,14 @@ Serves RFC 1939 §5 (RETR) and §7 (TOP); the octets themselves are made by `wir
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 
 from pillarbox.maildrop.maildrop import Facts, Form, Maildrop, Piece, Shape
 from pillarbox.maildrop.surrogate import surrogate_header
 from pillarbox.maildrop.wire_form import SHAPES, Encoder, LineLimit, encode, stuff
 
 SLICE = 256 * 1024
-"""Stored octets that are read and sent at a time: large enough for full speed, small enough to hold for each session."""
+"""Stored octets that are read and sent at a time: enough for full speed, few enough to hold for each session."""
 
 FIRST_READ = 16 * 1024
 """Octets TOP reads first: enough for the header and a few lines of nearly every message."""
@@ -72,9 +72,12 @@ async def _gathered(slices: AsyncGenerator[bytes | bytearray, None]) -> Body:
 async def _continued(
     start: bytes, slices: AsyncGenerator[bytes | bytearray, None]
 ) -> AsyncGenerator[bytes | bytearray, None]:
-    yield start
-    async for octets in slices:
-        yield octets
+    try:
+        yield start
+        async for octets in slices:
+            yield octets
+    finally:
+        await slices.aclose()
 
 
 async def _message(
@@ -82,18 +85,21 @@ async def _message(
 ) -> AsyncGenerator[bytes | bytearray, None]:
     """The header, then as much of the body as the limit lets pass. `first` is what was read at octet 0."""
     facts = first.facts
+    reader = _Reader(maildrop, index, first)
     if first.form is Form.STORED and int(facts.shape) & _UTF8_HEADER and not maildrop.utf8:
-        header = b"".join([octets async for octets in _octets(maildrop, index, first, 0, facts.header)])
+        header = b""
+        while octets := await reader.read(facts.header):
+            header += octets
         yield stuff(surrogate_header(header), line_start=True)
     else:
         encoder = _encoder(first)
-        async for octets in _octets(maildrop, index, first, 0, facts.header):
+        while octets := await reader.read(facts.header):
             yield encoder.feed(octets)
         yield encoder.finish()
     if limit is not None and limit.done:
         return
     encoder = _encoder(first)  # the header ended with a line ending: the body starts afresh
-    async for octets in _octets(maildrop, index, first, facts.header, None):
+    while octets := await reader.read(None):
         wire = encoder.feed(octets)
         yield wire if limit is None else limit.cut(wire)
         if limit is not None and limit.done:
@@ -106,19 +112,28 @@ def _encoder(piece: Piece) -> Encoder:
     return Encoder(_WIRE_FACTS if piece.form is Form.WIRE else piece.facts)
 
 
-async def _octets(
-    maildrop: Maildrop, index: int, first: Piece, start: int, stop: int | None
-) -> AsyncGenerator[bytes | bytearray, None]:
-    """Octets `start` up to `stop` of a body, in the store's own form; what `first` has is not read again."""
-    at = start
-    if at < len(first.data):
-        octets = first.data[at:stop]
-        at += len(octets)
-        yield octets
-    end = first.end
-    while not end and (stop is None or at < stop):
-        piece = await maildrop.read(index, at, at + SLICE if stop is None else min(at + SLICE, stop))
-        at += len(piece.data)
-        end = piece.end or not piece.data
-        if piece.data:
-            yield piece.data
+class _Reader:
+    """Reads a body from its start, in the store's own form; what the first piece has is not read again."""
+
+    __slots__ = ("_at", "_end", "_first", "_index", "_maildrop")
+
+    def __init__(self, maildrop: Maildrop, index: int, first: Piece) -> None:
+        self._maildrop = maildrop
+        self._index = index
+        self._first = first.data
+        self._end = first.end
+        self._at = 0
+
+    async def read(self, stop: int | None) -> bytes | bytearray:
+        """The next octets, at most up to `stop`; none at `stop` or at the end."""
+        at = self._at
+        if at < len(self._first):
+            octets = self._first[at:stop]
+        elif self._end or (stop is not None and at >= stop):
+            return b""
+        else:
+            piece = await self._maildrop.read(self._index, at, at + SLICE if stop is None else min(at + SLICE, stop))
+            octets = piece.data
+            self._end = piece.end
+        self._at = at + len(octets)
+        return octets

@@ -36,7 +36,7 @@ _LEFT_OUT = frozenset(
 )
 _LINE_ENDING = re.compile(rb"\r\n|\n|\r")
 _FIELD = re.compile(rb"([\x21-\x39\x3B-\x7E]+)([ \t]*:[ \t]*)(.*)\Z", re.DOTALL)
-_WORD_LIMIT = 45  # octets of UTF-8 in one encoded word: 60 as base64, 72 with its frame, ≤ 75 (RFC 2047 §2)
+_WORD_LIMIT = 39  # octets of UTF-8 in one encoded word: 64 with its frame (RFC 2047 §2), room for "Subject: "
 _LINE_LIMIT = 998  # RFC 5322 §2.1.1
 _FIELD_LIMIT = 1 << 16  # octets of a field that is worth the work; no program makes longer ones
 _COMFORT = 76  # where lines are folded when they can be: RFC 2047 §2
@@ -89,7 +89,7 @@ def _fold(name: str, words: list[str]) -> bytes:
     lines = [name]
     for word in words:
         for piece in [word[at : at + _LINE_LIMIT - 1] for at in range(0, len(word), _LINE_LIMIT - 1)]:
-            if len(lines[-1]) + 1 + len(piece) > _COMFORT and lines[-1] != name:
+            if len(lines[-1]) + 1 + len(piece) > _COMFORT and (lines[-1] != name or piece.startswith("=?")):
                 lines.append("")
             lines[-1] += " " + piece
     return "\r\n".join(lines).encode("ascii", "replace") + b"\r\n"

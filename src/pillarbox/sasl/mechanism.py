@@ -8,7 +8,7 @@ Serves RFC 4422 §3 and §5.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pillarbox.events.secret import Secret
@@ -44,7 +44,7 @@ class Claimed:
     """The exchange is complete; the claim is to be decided. `final` is None or octets to send after acceptance."""
 
     claim: Claim
-    final: bytes | None = None
+    final: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

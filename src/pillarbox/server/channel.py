@@ -1,9 +1,8 @@
 """A non-blocking socket as a byte stream, in clear or under TLS, with deadlines.
 
 Rules: octets that arrive go to one receiver as they come, and reading pauses when it holds too much; one task waits
-at a time; every wait has a deadline, which the worker's one ticker enforces, so that a connection costs no timer of its own;
-TLS runs directly on the socket, so that nothing of it is buffered while a session is idle.
-No protocol here: `connection` gives the octets their meaning.
+at a time; every wait has a deadline, which the worker's one ticker enforces, so that a connection costs no timer of its
+own. No protocol here: `connection` gives the octets their meaning. TLS itself is in `tls_stream`.
 """
 
 from __future__ import annotations
@@ -14,14 +13,23 @@ import socket
 import ssl
 from collections.abc import Callable
 
+from pillarbox.server.poller import BROKEN, IN, OUT, Poller
+from pillarbox.server.tls_stream import TlsStream
+
 READ_SIZE = 16_384
-"""Octets asked for at once: one TLS record, so that nothing stays behind inside OpenSSL."""
+"""Octets asked for at once."""
+
+TAIL = 5
+"""Octets of the CRLF and the final "." line, which must not be torn between two TLS records (P11)."""
 
 HOLD = 65_536
 """Octets the receiver may hold before reading pauses (P36)."""
 
 LINGER = 2.0
-"""Seconds to wait for the peer's FIN after ours, so that the last reply is not lost to a reset."""
+"""Seconds to throw away what a peer still sends after the last reply."""
+
+UNREGISTERED = -1
+"""In place of a mask of events: the poller does not know the socket."""
 
 
 class ChannelClosed(Exception):
@@ -50,25 +58,31 @@ class Channel:
     """
 
     __slots__ = (
+        "_awaits",
         "_deadline",
+        "_events",
         "_fd",
         "_loop",
+        "_poller",
         "_reading",
         "_sock",
+        "_tls",
         "_waiter",
-        "_waits_for_input",
         "ended",
         "received",
         "receiver",
         "sent",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, poller: Poller) -> None:
         self._loop = loop
         self._sock = sock
         self._fd = sock.fileno()
+        self._poller = poller
+        self._tls: TlsStream | None = None
+        self._events = UNREGISTERED
         self._waiter: asyncio.Future[None] | None = None
-        self._waits_for_input = False
+        self._awaits = 0  # events that wake the waiter; 0 while it waits for the receiver to get something
         self._deadline = 0.0
         self._reading = False
         self.receiver: Callable[[bytes], int] | None = None
@@ -77,14 +91,53 @@ class Channel:
 
     # ---- waiting ------------------------------------------------------------------------------------------------
 
-    async def _wait(self, seconds: float) -> None:
+    def _want(self, events: int) -> None:
+        """Have the poller report these events from now on."""
+        if events != self._events:
+            if self._events == UNREGISTERED:
+                self._poller.add(self._fd, events, self._ready)
+            else:
+                self._poller.change(self._fd, events)
+            self._events = events
+
+    def _ready(self, events: int) -> None:
+        """The poller's report."""
+        if events & OUT:
+            if self._awaits & OUT:
+                self._wake()
+                return
+            # Nobody waits to write any more, and a socket can nearly always be written to: it would be told for ever.
+            self._want(self._events & ~OUT)
+            events &= ~OUT
+            if not events:
+                return
+        if self._reading:
+            self._read()
+        elif events & self._awaits or events & BROKEN:
+            self._wake()
+            if events & BROKEN:
+                self._unregister()  # it would be reported for ever
+        else:
+            self._want(self._events & ~events)  # nobody wants it now: not again until somebody does
+
+    def _unregister(self) -> None:
+        self._poller.remove(self._fd)
+        self._events = UNREGISTERED
+
+    async def _wait(self, seconds: float, awaits: int) -> None:
         loop = self._loop
         waiter = self._waiter = loop.create_future()
+        self._awaits = awaits
         self._deadline = loop.time() + seconds
         try:
             await waiter
         finally:
             self._waiter = None
+            self._awaits = 0
+
+    async def _wait_for(self, events: int, seconds: float) -> None:
+        self._want((IN if self._reading else 0) | events)
+        await self._wait(seconds, events)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -99,7 +152,7 @@ class Channel:
     def interrupt(self) -> bool:
         """End a wait for input; returns False when the session is busy with something else."""
         waiter = self._waiter
-        if waiter is None or waiter.done() or not self._waits_for_input:
+        if waiter is None or waiter.done() or self._awaits:
             return False
         waiter.set_exception(Interrupted)
         return True
@@ -110,39 +163,48 @@ class Channel:
         """Let octets flow to the receiver."""
         if not self._reading and not self.ended:
             self._reading = True
-            self._loop.add_reader(self._fd, self._readable)
+            self._want(IN)
 
     def stop_reading(self) -> None:
         """Leave octets in the kernel's buffer."""
-        if self._reading:
-            self._reading = False
-            self._loop.remove_reader(self._fd)
+        self._reading = False
 
-    def _readable(self) -> None:
+    def _read(self) -> None:
         try:
             data = self._sock.recv(READ_SIZE)
-        except (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            self._wake_blocked_write()
+        except (BlockingIOError, InterruptedError):
             return
-        except OSError:  # ssl.SSLError is one too: a broken stream is a closed one
+        except OSError:
             data = b""
-        if data:
-            self.received += len(data)
-            assert self.receiver is not None
-            if self.receiver(data) > HOLD:
-                self.stop_reading()
+        if not data:
+            self._end_input()
+            self._unregister()
+        elif self._tls is None:
+            self._take(data)
         else:
-            self.ended = True
-            self.stop_reading()
-        if self._waits_for_input:
-            self._wake()
-        else:
-            self._wake_blocked_write()
+            self._tls.feed(data)
+            self._decrypt(self._tls)
 
-    def _wake_blocked_write(self) -> None:
-        """TLS may need to read before it can write on."""
-        if isinstance(self._sock, ssl.SSLSocket) and not self._waits_for_input:
+    def _decrypt(self, tls: TlsStream) -> None:
+        data = tls.read()
+        if data:
+            self._take(data)
+        if tls.ended:
+            self._end_input()
+            self._want(self._events & ~IN)
+
+    def _take(self, data: bytes) -> None:
+        self.received += len(data)
+        assert self.receiver is not None
+        if self.receiver(data) > HOLD:
+            self.stop_reading()
+        if not self._awaits:
             self._wake()
+
+    def _end_input(self) -> None:
+        self.ended = True
+        self.stop_reading()
+        self._wake()
 
     async def more(self, seconds: float) -> None:
         """Wait until the receiver got something.
@@ -155,11 +217,7 @@ class Channel:
         if self.ended:
             raise ChannelClosed
         self.start_reading()
-        self._waits_for_input = True
-        try:
-            await self._wait(seconds)
-        finally:
-            self._waits_for_input = False
+        await self._wait(seconds, 0)
 
     async def peek(self, size: int, seconds: float) -> bytes:
         """What has arrived, without taking it; waits for the first octet. Only before `start_reading` and TLS.
@@ -171,7 +229,7 @@ class Channel:
             try:
                 data = self._sock.recv(size, socket.MSG_PEEK)
             except (BlockingIOError, InterruptedError):
-                await self._wait_readable(seconds)
+                await self._wait_for(IN, seconds)
                 continue
             except OSError:
                 data = b""
@@ -185,13 +243,6 @@ class Channel:
         while size > 0:
             size -= len(self._sock.recv(size))
 
-    async def _wait_readable(self, seconds: float) -> None:
-        self._loop.add_reader(self._fd, self._wake)
-        try:
-            await self._wait(seconds)
-        finally:
-            self._loop.remove_reader(self._fd)
-
     # ---- writing ------------------------------------------------------------------------------------------------
 
     async def write(self, data: bytes | bytearray, seconds: float) -> None:
@@ -201,98 +252,113 @@ class Channel:
             ChannelClosed: the peer is gone.
             WriteStalled: no progress.
         """
-        size = len(data)
+        if self._tls is None:
+            await self._send(data, seconds)
+        else:
+            try:
+                for record in self._tls.encrypt(data):
+                    await self._send(record, seconds)
+            except ssl.SSLError as error:
+                raise ChannelClosed from error
+        self.sent += len(data)
+
+    async def _send(self, data: bytes | bytearray, seconds: float) -> None:
         try:
             done = self._sock.send(data)
-        except (BlockingIOError, InterruptedError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+        except (BlockingIOError, InterruptedError):
             done = 0
         except OSError as error:
             raise ChannelClosed from error
-        if done < size:
-            await self._write_rest(memoryview(data), done, seconds)
-        self.sent += size
+        if done < len(data):
+            await self._send_rest(memoryview(data)[done:], seconds)
 
-    async def _write_rest(self, view: memoryview, done: int, seconds: float) -> None:
-        while done < len(view):
+    async def _send_rest(self, rest: memoryview, seconds: float) -> None:
+        while rest:
+            await self._wait_to_write(seconds)
             try:
-                done += self._sock.send(view[done:])
-            except (BlockingIOError, InterruptedError, ssl.SSLWantWriteError):
-                await self._wait_writable(seconds)
-            except ssl.SSLWantReadError:
-                self.start_reading()
-                await self._wait(seconds)
+                rest = rest[self._sock.send(rest) :]
+            except (BlockingIOError, InterruptedError):
+                continue
             except OSError as error:
                 raise ChannelClosed from error
 
-    async def _wait_writable(self, seconds: float) -> None:
-        self._loop.add_writer(self._fd, self._wake)
+    async def _wait_to_write(self, seconds: float) -> None:
         try:
-            await self._wait(seconds)
+            await self._wait_for(OUT, seconds)
         except DeadlinePassed as error:
             raise WriteStalled from error
-        finally:
-            self._loop.remove_writer(self._fd)
 
     # ---- TLS ----------------------------------------------------------------------------------------------------
 
-    async def start_tls(self, context: ssl.SSLContext, seconds: float) -> ssl.SSLSocket:
-        """Do the server's side of a handshake, in `seconds` altogether (P53).
+    async def start_tls(self, context: ssl.SSLContext, seconds: float) -> str:
+        """Do the server's side of a handshake, in `seconds` altogether (P53); returns the version of TLS.
 
         Raises:
             ssl.SSLError: it failed.
             ChannelClosed, DeadlinePassed: as `more`.
         """
         self.stop_reading()
-        try:
-            sock = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
-        except OSError as error:
-            if isinstance(error, ssl.SSLError):
-                raise
-            raise ChannelClosed from error
-        self._sock = sock
+        tls = TlsStream(context)
         end = self._loop.time() + seconds
-        while True:
+        done = False
+        while not done:
             try:
-                sock.do_handshake()
-            except ssl.SSLWantReadError:
-                await self._wait_readable(end - self._loop.time())
-            except ssl.SSLWantWriteError:
-                await self._wait_writable(end - self._loop.time())
-            except ssl.SSLError:
-                raise
+                data = self._sock.recv(READ_SIZE)
+            except (BlockingIOError, InterruptedError):
+                await self._wait_for(IN, end - self._loop.time())
+                continue
             except OSError as error:
                 raise ChannelClosed from error
-            else:
-                return sock
+            if not data:
+                self.ended = True
+                raise ChannelClosed
+            tls.feed(data)
+            try:
+                done = tls.handshake()
+            finally:  # also the alert that says why it failed
+                await self._send(tls.take(), seconds)
+        self._tls = tls
+        self._decrypt(tls)  # the client's first command may have come with its last handshake message
+        return tls.version
 
     # ---- the end ------------------------------------------------------------------------------------------------
 
     async def finish(self) -> None:
-        """Close in order: close_notify (P56), FIN, then wait a little for the peer's."""
+        """Close in order: close_notify (P56), FIN; where octets lie unread, they are waited out first.
+
+        Closing with unread octets would reset the connection, and with it the reply the peer has not read yet.
+        """
         self.stop_reading()
-        with contextlib.suppress(OSError, ValueError):
-            if isinstance(self._sock, ssl.SSLSocket):
-                with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                    self._sock.unwrap()
-            self._sock.shutdown(socket.SHUT_WR)
-            if not self.ended:
-                await self._drain_until_fin()
+        with contextlib.suppress(OSError):
+            if self._tls is not None:
+                self._sock.send(self._tls.close())
+            if not self.ended and self._unread(socket.MSG_PEEK):
+                self._sock.shutdown(socket.SHUT_WR)
+                await self._drain()
         self.abort()
 
-    async def _drain_until_fin(self) -> None:
-        # What still comes is thrown away unread, as raw octets: the conversation is over, under TLS too.
+    def _unread(self, flags: int = 0) -> bytes:
+        """What lies in the kernel's buffer; b"" for nothing, and for FIN."""
+        try:
+            return self._sock.recv(READ_SIZE, flags)
+        except (BlockingIOError, InterruptedError):
+            return b""
+
+    async def _drain(self) -> None:
+        # What still comes is thrown away unread: the conversation is over.
         end = self._loop.time() + LINGER
-        with contextlib.suppress(DeadlinePassed, ssl.SSLError):
-            while (left := end - self._loop.time()) > 0:
-                await self._wait_readable(left)
-                with contextlib.suppress(BlockingIOError, InterruptedError):
-                    if not socket.socket.recv(self._sock, READ_SIZE):
-                        return
+        with contextlib.suppress(DeadlinePassed):
+            while self._unread() and (left := end - self._loop.time()) > 0:
+                await self._wait_for(IN, left)
 
     def abort(self) -> None:
         """Close at once. Safe to repeat."""
         if self._fd >= 0:
-            self.stop_reading()
-            self._loop.remove_writer(self._fd)
+            self._poller.forget(self._fd)
             self._fd = -1
             self._sock.close()
+
+
+def _torn(left: int) -> bool:
+    """Whether so many octets, cut into full TLS records, would leave only a part of the tail to the last one."""
+    return left > READ_SIZE and 0 < left % READ_SIZE < TAIL

@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import traceback
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 
 from pillarbox.auth.attempt import Origin
-from pillarbox.events import ConnectionRefused, StlsInjection, TlsFailed, WrongProtocol
+from pillarbox.events import ConnectionRefused, InternalError, StlsInjection, TlsFailed, WrongProtocol
 from pillarbox.maildrop.errors import MaildropError
 from pillarbox.server.channel import Channel, ChannelClosed, DeadlinePassed, Interrupted, WriteStalled
 from pillarbox.session.context import Context, Door
@@ -26,6 +27,9 @@ from pillarbox.wire.states import State
 
 FLUSH = 131_072
 """Octets of replies gathered before a write."""
+
+TURN = 256
+"""Pieces of replies gathered before a write: some hundred commands, then other sessions have their turn."""
 
 TLS_HANDSHAKE = b"\x16"
 """First octet of a TLS record that begins a handshake (RFC 8446 §5.1)."""
@@ -80,7 +84,18 @@ class Entrance:
 class Connection:
     """One client, from the first octet to the last."""
 
-    __slots__ = ("_channel", "_connected", "_door", "_entrance", "_greeting", "_loop", "_peer", "_session", "_times")
+    __slots__ = (
+        "_channel",
+        "_connected",
+        "_door",
+        "_entrance",
+        "_greeting",
+        "_loop",
+        "_peer",
+        "_session",
+        "_stopping",
+        "_times",
+    )
 
     def __init__(
         self,
@@ -101,6 +116,7 @@ class Connection:
         self._times = times
         self._greeting = greeting
         self._connected = loop.time()
+        self._stopping = False
         self._peer = ServerPeer()
         self._session = Session(context, identity, origin, door)
         channel.receiver = self._receive
@@ -132,6 +148,12 @@ class Connection:
         except ssl.SSLError as error:
             how = "tls failed"
             self._tls_failed(error.reason or type(error).__name__)
+        except Exception as error:  # the last border: a defect is an event, never a traceback
+            frames = traceback.extract_tb(error.__traceback__)
+            where = [f"{frame.filename}:{frame.lineno}" for frame in frames]
+            # The type only: an exception's text may hold what the peer sent (P60).
+            event = InternalError(session=self._session.id, error=type(error).__name__, where=where)
+            self._session.context.sink.emit(event)
         finally:
             await self._end(how)
 
@@ -204,13 +226,13 @@ class Connection:
             raise NoPlaceError
         places.active += 1
         try:
-            sock = await self._channel.start_tls(entrance.tls, self._times.handshake)
+            version = await self._channel.start_tls(entrance.tls, self._times.handshake)
         except DeadlinePassed:
             self._tls_failed("handshake took too long")
             raise
         finally:
             places.active -= 1
-        session.secured(replace(session.origin, tls=sock.version() or "TLS"))
+        session.secured(replace(session.origin, tls=version))
 
     # ---- the conversation -----------------------------------------------------------------------------------------
 
@@ -246,7 +268,7 @@ class Connection:
                     await self._stream(out, body)
                     gathered = 0
             state = peer.state
-            if gathered >= FLUSH or state is State.CLOSED or state is State.TLS:
+            if gathered >= FLUSH or len(out) >= TURN or state is State.CLOSED or state is State.TLS:
                 await channel.write(b"".join(out), self._times.stall)
                 out.clear()
                 gathered = 0
@@ -256,10 +278,12 @@ class Connection:
                     if not await self._begin_tls():
                         return "stls injection"
                 else:
-                    await asyncio.sleep(0)  # others have their turn between large replies
+                    await asyncio.sleep(0)
 
     async def _more(self) -> None:
         """Wait for octets: a total time before login (P38), an idle time after it."""
+        if self._stopping:
+            raise Interrupted
         if self._session.account is not None:
             await self._channel.more(self._times.idle)
             return
@@ -283,6 +307,8 @@ class Connection:
         out.clear()
         async with contextlib.aclosing(body) as parts:
             async for part in parts:
+                if not part:  # an empty last slice would leave the final line alone
+                    continue
                 await self._channel.write(held, self._times.stall)
                 held = part
                 await asyncio.sleep(0)
@@ -310,6 +336,7 @@ class Connection:
         """The worker's ticker."""
         self._channel.check(now)
 
-    def stop(self) -> bool:
-        """Ask the client to go, between commands (P57); returns False when it is in the middle of one."""
-        return self._channel.interrupt()
+    def stop(self) -> None:
+        """Ask the client to go: now if it waits for its next command, else behind the reply it is in (P57)."""
+        self._stopping = True
+        self._channel.interrupt()

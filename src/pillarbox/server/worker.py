@@ -8,7 +8,7 @@ limit. A worker knows nothing of other workers: what they share is in `gate`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import functools
 import ipaddress
 import itertools
 import socket
@@ -21,6 +21,7 @@ from pillarbox.auth.attempt import Origin
 from pillarbox.events import ConnectionRefused, ProxyHeaderRefused
 from pillarbox.server.channel import Channel, ChannelClosed, DeadlinePassed
 from pillarbox.server.connection import Connection, Entrance, Handshakes, Times
+from pillarbox.server.poller import IN, Poller
 from pillarbox.server.proxy_protocol import Header, ProxyHeaderError, parse
 from pillarbox.session.context import Context, Door
 from pillarbox.wire.replies import Reply, ResponseCode
@@ -111,6 +112,7 @@ class Worker:
         self._running: dict[Connection, asyncio.Task[None]] = {}
         self._arriving: dict[Channel, asyncio.Task[None]] = {}
         self._loop = asyncio.get_running_loop()
+        self._poller = Poller(self._loop)
         self._ticker: asyncio.TimerHandle | None = None
         self._accepting = False
 
@@ -120,7 +122,9 @@ class Worker:
         """Begin to accept connections."""
         self._accepting = True
         for entry in self._entries:
-            self._loop.add_reader(entry.sock.fileno(), self._accept, entry)
+            # Accepted sockets inherit it: a reply is written whole, and must not wait for the next one.
+            entry.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._listen(entry)
         self._tick()
 
     def stop_accepting(self) -> None:
@@ -129,14 +133,14 @@ class Worker:
             return
         self._accepting = False
         for entry in self._entries:
-            self._loop.remove_reader(entry.sock.fileno())
+            self._poller.forget(entry.sock.fileno())
             entry.sock.close()
 
-    def _resume(self, entry: Entry) -> None:
+    def _listen(self, entry: Entry) -> None:
         if self._accepting:
-            self._loop.add_reader(entry.sock.fileno(), self._accept, entry)
+            self._poller.add(entry.sock.fileno(), IN, functools.partial(self._accept, entry))
 
-    def _accept(self, entry: Entry) -> None:
+    def _accept(self, entry: Entry, _: int) -> None:
         for _ in range(ACCEPTS):
             try:
                 sock, address = entry.sock.accept()
@@ -144,13 +148,11 @@ class Worker:
                 return
             except OSError:
                 # Out of descriptors or memory: let running sessions free some instead of spinning.
-                self._loop.remove_reader(entry.sock.fileno())
-                self._loop.call_later(OUT_OF_FILES_PAUSE, self._resume, entry)
+                self._poller.remove(entry.sock.fileno())
+                self._loop.call_later(OUT_OF_FILES_PAUSE, self._listen, entry)
                 return
             sock.setblocking(False)
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            channel = Channel(self._loop, sock)
+            channel = Channel(self._loop, sock, self._poller)
             peer = canonical(address[0])
             if entry.proxies and _within(peer, entry.proxies):
                 task = self._loop.create_task(self._behind_proxy(channel, entry, peer, address[1]))
@@ -249,6 +251,7 @@ class Worker:
         finally:
             if self._ticker is not None:
                 self._ticker.cancel()
+            self._poller.close()
 
     async def stop(self, grace: float) -> None:
         """Accept no more; give sessions `grace` seconds, then ask them to go, then cut them."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from pillarbox.auth.attempt import Accepted, Account, Attempt, Outcome, Refused
 from pillarbox.events import (
-    CleartextLoginAllowed,
     LoginFailed,
     LoginSucceeded,
     LoginUnavailable,
@@ -169,9 +168,7 @@ async def _attempt(session: Session, name: str, secret: Secret, mechanism: str, 
 async def _decide(session: Session, name: str, secret: Secret, mechanism: str, authzid: str) -> Account | Reply:
     context = session.context
     session.name = name
-    decision = await context.authenticator.decide(
-        Attempt(name, secret, mechanism, session.id, session.origin, authzid)
-    )
+    decision = await context.authenticator.decide(Attempt(name, secret, mechanism, session.id, session.origin, authzid))
     if isinstance(decision, Refused):
         if decision.outcome is Outcome.TEMPORARY:
             context.sink.emit(
@@ -233,17 +230,13 @@ async def _open(session: Session, account: Account, mechanism: str) -> Reply:
     session.account = account
     session.maildrop = maildrop
     session.snapshot = snapshot
-    if not session.origin.tls:
-        emit(
-            CleartextLoginAllowed(session=session.id, peer=peer, user=account.name, until=session.door.cleartext_until)
-        )
     emit(
         LoginSucceeded(
             session=session.id,
             user=account.name,
             peer=peer,
             mechanism=mechanism,
-            tls=session.origin.tls,
+            tls=session.origin.tls or f"cleartext until {session.door.cleartext_until}",
             messages=snapshot.count,
             octets=snapshot.total,
         )

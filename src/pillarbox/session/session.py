@@ -141,18 +141,18 @@ class Session:
         if isinstance(answer, Reply):
             if not answer.ok:
                 self.counts.errors += 1
-            if self.language:
-                answer = replace(answer, text=translate(answer.text, self.language))
+            if self.language and (text := translate(answer.text, self.language)) != answer.text:
+                answer = replace(answer, text=text)
         return answer
 
     async def _malformed(self, line: Malformed) -> Answer:
         if self.exchange is not None:
             return login.fail_exchange(self, line.text)
-        if line.verb is Verb.PASS:
-            if not self.login_allowed:
-                self.saw_cleartext("PASS", secret_seen=True)
-            elif line.overlong and self.name:
-                return await login.overlong_password(self)
+        if not self.login_allowed:
+            if line.verb is Verb.PASS or (line.verb is Verb.AUTH and line.overlong):
+                self.saw_cleartext(line.verb.name, secret_seen=True)
+        elif line.verb is Verb.PASS and line.overlong and self.name:
+            return await login.overlong_password(self)
         self.bad += 1
         policy = self.context.policy
         limit = policy.bad_commands_before_login if self.account is None else policy.bad_commands

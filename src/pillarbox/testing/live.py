@@ -1,8 +1,8 @@
 r"""A real `pillarbox serve` on loopback, in a directory of its own: for tests that need the whole server.
 
 Rules: what runs is the command a user runs, with a configuration file, a certificate, accounts and Maildirs made for
-it; mail is delivered as Postfix does it (tmp/, then rename into new/); only processes started here are ever signalled; the
-server has ended when the `with` block has. Waiting is for events, never for a guess of seconds.
+it; mail is delivered as Postfix does it (tmp/, then rename into new/); only processes started here are ever signalled;
+the server has ended when the `with` block has. Waiting is for events, never for a guess of seconds.
 
     with LiveServer({"anna": "secret"}) as server:
         server.deliver("anna", b"Subject: hello\n\nhello\n")
@@ -145,13 +145,13 @@ class LiveServer:
         now = datetime.datetime.now(datetime.UTC)
         self.certificate, key = make_self_signed(self.directory, ["localhost"], now)
         self._write_config(key, settings or {}, proxy=proxy)
-        self._add_accounts(accounts)
+        self.add_accounts(accounts)
 
     # ---- what is made for it --------------------------------------------------------------------------------------
 
     def _write_config(self, key: Path, settings: Mapping[str, Mapping[str, Value]], *, proxy: bool) -> None:
         sections: dict[str, dict[str, Value]] = {
-            "server": {"workers": self._workers, "state_directory": str(self.directory / "state")},
+            "server": {"workers": self._workers, "state_directory": str(self.directory / "state"), **_user()},
             "tls": {"certificate": str(self.certificate), "key": str(key)},
             # All clients of a test share one address, and a refused login should not cost it a second.
             "limits": {"connections_per_address": 4096},
@@ -178,10 +178,9 @@ class LiveServer:
         table = f'[[listener]]\nname = "{name}"\ntls = "{tls}"\naddress = "127.0.0.1"\nport = {port}\n'
         return table + ('proxy_protocol = ["127.0.0.0/8"]\n' if proxy else "")
 
-    def _add_accounts(self, accounts: Mapping[str, str]) -> None:
-        state = self.directory / "state"
-        state.mkdir(exist_ok=True)
-        store = AccountStore(state / "accounts.sqlite", clock=time.time)
+    def add_accounts(self, accounts: Mapping[str, str]) -> None:
+        """Add accounts with empty Maildirs; those that exist stay as they are. Works while the server runs, too."""
+        store = AccountStore(self.directory / "state" / "accounts.sqlite", clock=time.time)
         store.create()
         hasher = Hasher()
         hashes = {password: hasher.hash(password.encode()) for password in set(accounts.values())}
@@ -350,6 +349,11 @@ class LiveServer:
         finally:
             if self._temporary:
                 shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _user() -> dict[str, Value]:
+    """Root must be asked for by name; everyone else stays who they are."""
+    return {"user": "root"} if os.geteuid() == 0 else {}
 
 
 def _kill(pid: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 from pillarbox.wire import limits
-from pillarbox.wire.commands import Command, Verb
+from pillarbox.wire.commands import Command
 from pillarbox.wire.errors import ProtocolError
 from pillarbox.wire.states import TABLE, Row, Shape, State
 
@@ -111,9 +111,3 @@ class Dialogue:
     def closed(self) -> None:
         """The connection is over."""
         self.state = State.CLOSED
-
-    @property
-    def oldest(self) -> Verb | None:
-        """The verb of the oldest unanswered command."""
-        command = self.pending[0] if self.pending else None
-        return command.verb if command is not None else None

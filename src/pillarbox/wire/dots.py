@@ -53,7 +53,7 @@ class BodyReader:
         Raises:
             LocalError: when the body has ended already.
         """
-        if self.done:
+        if self._at is None:
             raise LocalError("the body has ended")
         body, start = self._begin(data)
         if self.done:

@@ -15,7 +15,6 @@ from pillarbox.wire import limits
 from pillarbox.wire.commands import Command, Verb
 from pillarbox.wire.errors import BadCommand, LocalError
 
-_NUMBER = re.compile(rb"[1-9][0-9]{0,%d}\Z" % (limits.MESSAGE_DIGITS - 1))
 _COUNT = re.compile(rb"(?:0|[1-9][0-9]{0,%d})\Z" % (limits.MESSAGE_DIGITS - 1))
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _LINE_BREAK = re.compile(rb"[\r\n\0]")
@@ -29,9 +28,9 @@ def message_number(text: bytes) -> int:
     Raises:
         BadCommand: for anything else.
     """
-    if _NUMBER.match(text) is None:
-        raise BadCommand("that is not a message number")
-    return int(text)
+    if text.isdigit() and not text.startswith(b"0") and len(text) <= limits.MESSAGE_DIGITS:
+        return int(text)
+    raise BadCommand("that is not a message number")
 
 
 def _no_argument(verb: Verb, rest: bytes) -> Command:
@@ -43,7 +42,7 @@ def _no_argument(verb: Verb, rest: bytes) -> Command:
 def _one_number(verb: Verb, rest: bytes) -> Command:
     if not rest:
         raise BadCommand(f"{verb.name} needs a message number")
-    return Command(verb, message_number(rest.rstrip(b" ")))
+    return Command(verb, message_number(rest if rest.isdigit() else rest.rstrip(b" ")))
 
 
 def _optional_number(verb: Verb, rest: bytes) -> Command:
@@ -122,12 +121,13 @@ def parse(line: bytes) -> Command:
     if known is not None:
         return known
     keyword, _, rest = line.partition(b" ")
-    verb = VERBS.get(keyword.upper())
+    verb = VERBS.get(keyword) or VERBS.get(keyword.upper())
     if verb is Verb.PASS:
         if b"\0" in rest:
             raise BadCommand("NUL in a command")  # P10
         return _password(verb, rest)
-    if _CONTROL.search(line) is not None:
+    # Nearly all numbers are right, and then the line holds nothing else that could be wrong.
+    if not rest.isdigit() and _CONTROL.search(line) is not None:
         raise BadCommand("control character in a command")
     if verb is None:
         raise BadCommand("unknown command")

@@ -68,6 +68,8 @@ class LineBuffer:
     def next(self, limit: int) -> Line | None:
         """The next line, or None when its end has not come yet. `limit` is in octets, the line ending included."""
         buffer = self._buffer
+        if not buffer:
+            return None
         end = buffer.find(b"\n", self._scanned)
         if end < 0:
             self._compact(limit)

@@ -11,8 +11,6 @@ Serves RFC 1939 §3, RFC 2449 §6.8, RFC 2595 §4, RFC 5034 §4.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pillarbox.wire import limits
 from pillarbox.wire.commands import Command, Verb
 from pillarbox.wire.dialogue import Dialogue
@@ -20,6 +18,23 @@ from pillarbox.wire.dots import BodyReader
 from pillarbox.wire.errors import BadCommand, ProtocolError
 from pillarbox.wire.grammar import parse, verb_of
 from pillarbox.wire.lines import LineBuffer
+from pillarbox.wire.observations import (
+    Asked,
+    BodyEnded,
+    Challenged,
+    Ended,
+    Found,
+    Garbled,
+    Greeted,
+    Lost,
+    Moved,
+    Observation,
+    Replied,
+    Responded,
+    StlsStarted,
+    Unasked,
+    Violation,
+)
 from pillarbox.wire.replies import Status, parse_status
 from pillarbox.wire.states import Shape, State
 
@@ -41,99 +56,6 @@ _TELLING: dict[Verb, State] = {
     Verb.TOP: State.TRANSACTION,
     Verb.UIDL: State.TRANSACTION,
 }
-
-
-class Greeted(NamedTuple):
-    """The server's greeting."""
-
-    status: Status
-
-
-class Asked(NamedTuple):
-    """A command, with "*" where a secret was."""
-
-    command: Command
-
-
-class Garbled(NamedTuple):
-    """A client's line that is no command; `verb` is what it was meant to be, if that could be read."""
-
-    text: str
-    verb: Verb | None
-
-
-class Challenged(NamedTuple):
-    """The server sent a challenge of a SASL exchange."""
-
-
-class Responded(NamedTuple):
-    """The client sent a line of a SASL exchange; `cancelled` when it was "*"."""
-
-    cancelled: bool
-
-
-class Replied(NamedTuple):
-    """A status line. `command` is what it answers, None where that was no command; `body`: a body follows."""
-
-    command: Command | None
-    status: Status
-    body: bool
-
-
-class Unasked(NamedTuple):
-    """An -ERR that answers nothing: the server is about to close."""
-
-    status: Status
-
-
-class BodyEnded(NamedTuple):
-    """A body is complete: its octets without the stuffed dots."""
-
-    command: Command
-    octets: int
-
-
-class Moved(NamedTuple):
-    """The state changed."""
-
-    before: State
-    after: State
-
-
-class StlsStarted(NamedTuple):
-    """STLS was accepted: what follows is a handshake, and is not looked at."""
-
-
-class Violation(NamedTuple):
-    """Somebody broke the protocol; the watch goes on. `by` is "client" or "server"; `reason` is a fixed text."""
-
-    by: str
-    reason: str
-
-
-class Lost(NamedTuple):
-    """Replies can no longer be told from each other; `reason` is a fixed text."""
-
-    reason: str
-
-
-class Found(NamedTuple):
-    """The observer follows again; the state is inferred from the command that comes next."""
-
-    state: State
-
-
-class Ended(NamedTuple):
-    """The connection is over. `unanswered` commands had no reply; `in_body`: it was cut within a body."""
-
-    unanswered: int
-    in_body: bool
-
-
-Observation = (
-    Greeted | Asked | Garbled | Challenged | Responded | Replied | Unasked | BodyEnded | Moved | StlsStarted | Violation
-    | Lost | Found | Ended
-)  # fmt: skip
 
 
 class Observer:
@@ -179,6 +101,13 @@ class Observer:
         return self._lost
 
     @property
+    def quiet(self) -> bool:
+        """Whether nothing is under way: every command seen has its whole reply, and it is the client's turn."""
+        dialogue = self._dialogue
+        waiting = self._body is not None or len(self._client) > 0
+        return not waiting and (not dialogue.pending or dialogue.awaiting_response)
+
+    @property
     def held(self) -> int:
         """Octets held of both sides."""
         return len(self._client) + len(self._server)
@@ -216,7 +145,7 @@ class Observer:
             self._out.append(Moved(before, State.CLOSED))
         return self._taken()
 
-    # ---- one step after another ----------------------------------------------------------------------------------------
+    # ---- one step after another -----------------------------------------------------------------------------------
 
     def _observe(self) -> list[Observation]:
         self._crank()

@@ -10,6 +10,7 @@ Formats: Dovecot's `dovecot-uidlist` (versions 1 and 3) with its `pop3_uidl_form
 from __future__ import annotations
 
 import enum
+import errno
 import hashlib
 import os
 import re
@@ -19,8 +20,9 @@ from dataclasses import dataclass
 from pillarbox.maildrop.stores.maildir.unique_ids import is_allowed
 
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_LIST_LIMIT = 256 << 20  # octets: more than a million messages
 _COURIER_SPECIAL = b"'\"+"
-_VARIABLE = re.compile(r"%(-?)(0?)([0-9]*)([A-Z]*)([a-z%])")
+_VARIABLE = re.compile(r"%(?:([1-9][0-9]*)\.)?(0?)([0-9]*)([A-Z]*)([a-z%])")
 
 
 class Source(enum.Enum):
@@ -61,6 +63,8 @@ def read_list(root: int, source: Source, dovecot_format: str) -> dict[bytes, byt
     except FileNotFoundError:
         return {}
     with open(descriptor, "rb") as file:
+        if os.fstat(descriptor).st_size > _LIST_LIMIT:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         lines = file.read().splitlines()
     found = _dovecot(lines, dovecot_format) if source is Source.DOVECOT else _courier(lines)
     ids: dict[bytes, bytes] = {}
@@ -136,7 +140,7 @@ def _expand(form: str, entry: _Entry) -> bytes:
     return os.fsencode(text)
 
 
-def _value(entry: _Entry, minus: str, zero: str, width: str, modifiers: str, key: str) -> str:
+def _value(entry: _Entry, offset: str | None, zero: str, width: str, modifiers: str, key: str) -> str:
     """One variable with its modifiers: `%08Xu` is the UID in hexadecimal, filled with zeros to 8 places."""
     values = {
         "%": "%",
@@ -161,12 +165,10 @@ def _value(entry: _Entry, minus: str, zero: str, width: str, modifiers: str, key
             text = hashlib.md5(os.fsencode(text), usedforsecurity=False).hexdigest()
         else:
             raise ValueError(f"not a modifier of pop3_uidl_format that is known here: {modifier}")
-    length = int(width or 0)
+    text = text[int(offset or 0) :]
     if zero:
-        return text.rjust(length, "0")[-length:] if length else text
-    if length and minus:
-        return text[-length:]
-    return text[:length] if length else text
+        return text.zfill(int(width or 0))
+    return text[: int(width)] if width else text
 
 
 def _courier(lines: list[bytes]) -> Iterator[tuple[bytes, bytes]]:

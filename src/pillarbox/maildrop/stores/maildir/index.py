@@ -93,10 +93,13 @@ class Rows:
         ids = b"\0".join(self.unique_ids) if self.unique_ids is not None else b""
         totals = (sum(self.octets), sum(self.surrogate))
         fixed = (_ORDER, self.imported, len(self.names), *totals, *self.stamps[0], *self.stamps[1])
-        header = _HEADER.pack(_MAGIC, 0, *fixed, len(names), len(ids))
+        header = _HEADER.pack(_MAGIC, 0, *fixed, len(names), len(ids))[_PREFIX.size :]
         columns = (self.octets, self.surrogate, self.size, self.header, self.shape, self.directories)
-        raw = b"".join((header[_PREFIX.size :], *columns, names, ids))
-        return _PREFIX.pack(_MAGIC, zlib.crc32(raw)) + raw
+        parts = (header, *columns, names, ids)
+        checksum = 0
+        for part in parts:
+            checksum = zlib.crc32(part, checksum)
+        return b"".join((_PREFIX.pack(_MAGIC, checksum), *parts))
 
 
 def _insert(column: MutableSequence[T], at: Sequence[int], values: Sequence[T]) -> None:

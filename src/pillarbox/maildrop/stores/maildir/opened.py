@@ -117,10 +117,12 @@ class MaildirMaildrop:
     def read_only(self) -> bool:
         """See `Maildrop.read_only`. Found out when it is first asked: most sessions delete nothing."""
         if self._read_only is None:
-            self._read_only = self._root is not None and not all(
-                os.access(name, os.W_OK | os.X_OK, dir_fd=self._root, effective_ids=True)
-                for name, stamp in zip(DIRECTORIES, self._index.stamps, strict=True)
-                if stamp != files.MISSING
+            root = self._root
+            # A directory that is not there any more is not protected: that is for UPDATE to find out (P20).
+            self._read_only = root is not None and any(
+                os.access(name, os.F_OK, dir_fd=root)
+                and not os.access(name, os.W_OK | os.X_OK, dir_fd=root, effective_ids=True)
+                for name in DIRECTORIES
             )
         return self._read_only
 

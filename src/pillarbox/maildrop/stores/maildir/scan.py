@@ -40,8 +40,9 @@ READ_SIZE = 256 * 1024
 UniqueIdRule = Callable[[str], bytes | None]
 """Gives the unique-id for a base name, or None while it has none that is safe (P30)."""
 
-_SIZE = re.compile(r",S=([0-9]{1,15})(?=[,:]|\Z)")
-_OCTETS = re.compile(r",W=([0-9]{1,15})(?=[,:]|\Z)")
+# At most a terabyte: the sum of the largest maildrop still fits its column.
+_SIZE = re.compile(r",S=([0-9]{1,12})(?=[,:]|\Z)")
+_OCTETS = re.compile(r",W=([0-9]{1,12})(?=[,:]|\Z)")
 _SWAPPED = bytes((1, 0))
 # The machine ran out of something: no fault of the file, and no reason to hide it.
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EINTR}
@@ -144,11 +145,12 @@ class Scan:
                 continue
             names, self._stamps[number] = names_in(self._root, number)
             here = rows.directories if number == CUR else rows.directories.translate(_SWAPPED.ljust(256, b"\0"))
-            known = list(compress(rows.names, here))
-            present = set(names)
-            fresh = present.difference(known)
-            if len(present) - len(fresh) != len(known):
-                gone += [at for at, name in enumerate(rows.names) if here[at] and name not in present]
+            # Of two sets: half the time of a set and a list, which matters for 100,000 names.
+            before, present = set(compress(rows.names, here)), set(names)
+            fresh = present - before
+            if len(present) - len(fresh) != len(before):
+                vanished = before - present
+                gone += [at for at, name in enumerate(rows.names) if name in vanished and here[at]]
             added += [(number, name) for name in fresh if not name.startswith(".")]
         return added, gone
 

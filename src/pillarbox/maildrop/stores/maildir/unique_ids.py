@@ -26,7 +26,7 @@ LIMIT = 70
 _ALLOWED = re.compile(rb"[\x21-\x7E]{1,70}\Z")
 _MAGIC = b"pillarbox-uidl 1 "
 _TEMPORARY = UNIQUE_IDS_FILE + ".tmp"
-_WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def is_allowed(unique_id: bytes) -> bool:
@@ -83,6 +83,10 @@ def save(root: int, imported: Mapping[bytes, bytes]) -> None:
         OSError: they could not be written; then none of them may be used for a message that is new.
     """
     body = b"\0".join(part for pair in imported.items() for part in pair)
+    try:
+        os.unlink(_TEMPORARY, dir_fd=root)  # left by a process that was killed
+    except FileNotFoundError:
+        pass
     descriptor = os.open(_TEMPORARY, _WRITE_FLAGS, 0o600, dir_fd=root)
     with open(descriptor, "wb") as file:
         file.write(_head(body) + b"\n" + body)

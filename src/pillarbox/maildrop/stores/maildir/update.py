@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ Step = Callable[[str], None]
 """Is told each step as it is done, so that a test can stop the world there."""
 
 _MAGIC = b"pillarbox-intent 1"
-_WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -82,7 +83,10 @@ def resume(root: int) -> int | None:
     """
     try:
         with open(os.open(INTENT_FILE, _READ_FLAGS, dir_fd=root), "rb") as file:
-            raw = file.read()
+            status = os.fstat(file.fileno())
+            # One that this server did not write is none.
+            ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+            raw = file.read() if ours else b""
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -125,6 +129,7 @@ def _write_intent(root: int, bases: list[str], session: str, step: Step) -> bool
     """Make the intent durable. False when there is no room for it."""
     body = os.fsencode("\0".join(bases))
     raw = b"%b %d %08x %b\n%b" % (_MAGIC, len(body), zlib.crc32(body), session.encode("ascii", "replace"), body)
+    _remove_intent(root)  # nothing that lies there is ours: the opening has carried it through
     try:
         with open(os.open(INTENT_FILE, _WRITE_FLAGS, 0o600, dir_fd=root), "wb", buffering=0) as file:
             step("created")

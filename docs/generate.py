@@ -1,0 +1,68 @@
+"""Writes the pages of this directory that follow from the code: `make docs`.
+
+Rules: a page is a pure function of the source, so that a test can tell whether the committed one is current; pages that
+people write are not touched.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pillarbox.config.describe import reference
+from pillarbox.wire.states import TABLE, Shape, diagram
+
+HERE = Path(__file__).parent
+
+
+def states() -> str:
+    """The state machine: its diagram, and its rows."""
+    lines = [
+        "<!-- Made by `make docs` from src/pillarbox/wire/states.py. Do not edit. -->",
+        "# The states of a session",
+        "",
+        "The server, the client and the observer all follow this one table. A command that has no row in a state is",
+        "illegal there: it is answered with `-ERR` and changes nothing. `+` after a command means that it comes with",
+        "an argument. A state changes when the reply is sent, not when the command comes in, so that pipelined",
+        "commands run in order.",
+        "",
+        "```mermaid",
+        diagram().rstrip("\n"),
+        "```",
+        "",
+        "## Every legal command",
+        "",
+        "| state | command | reply | +OK leads to | -ERR leads to |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for (state, verb, given), row in sorted(TABLE.items()):
+        name = verb.name + (" +" if given else "")
+        lines.append(f"| {state.name} | `{name}` | {row.shape.value} | {row.ok.name} | {row.err.name} |")
+    lines += ["", "## Shapes of replies", ""]
+    lines += [f"- **{shape.value}**: {_SHAPES[shape]}" for shape in Shape]
+    return "\n".join(lines) + "\n"
+
+
+_SHAPES = {
+    Shape.SINGLE: "one status line.",
+    Shape.MULTI: "a status line; after `+OK` a body follows, which ends with a line that holds a single dot.",
+    Shape.SASL: "any number of `+ ` challenges, each answered by one line of the client; then one status line.",
+}
+
+
+PAGES: dict[str, Callable[[], str]] = {"states.md": states, "configuration.md": reference}
+
+
+def main() -> None:
+    """Write every page, and say which changed."""
+    for name, page in PAGES.items():
+        path = HERE / name
+        text = page()
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            sys.stdout.write(f"{name} written\n")
+
+
+if __name__ == "__main__":
+    main()
