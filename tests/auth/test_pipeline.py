@@ -128,7 +128,7 @@ class World:
 
 
 def attempt(login: str = "alice", password: bytes = b"right", authzid: str = "", address: str = "") -> Attempt:
-    origin = dataclasses.replace(ORIGIN, address=address or ORIGIN.address)
+    origin = ORIGIN._replace(address=address or ORIGIN.address)
     return Attempt(login, Secret(password), "USER/PASS", "s1", origin, authzid)
 
 
@@ -298,7 +298,7 @@ def test_a_defect_lets_nobody_in_and_tells_no_values() -> None:
 
 def test_the_first_source_that_knows_the_name_decides() -> None:
     first = FakeSource(ALICE, name="first")
-    second = FakeSource(dataclasses.replace(ALICE, stored="other"), Credential("bob@example.org", "b"), name="second")
+    second = FakeSource(ALICE._replace(stored="other"), Credential("bob@example.org", "b"), name="second")
     here = World([first, second])
     assert isinstance(only(here.decide(attempt("alice", b"right"))), Accepted)
     assert isinstance(only(here.decide(attempt("alice", b"other"))), Refused)

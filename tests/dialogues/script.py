@@ -20,12 +20,12 @@ the first case holds for all cases of the file; a case may add to it. Before the
     ! vanish N               the N-th delivered message is removed by another program
 
     # dovecot: differs — …   the expectation below this line is ours, not Dovecot's; the text names the RFC line that
-                             decides. `D:` lines behind it say what Dovecot does instead; without them any other line does.
+                             decides. `D:` lines behind it say what Dovecot does instead; else any other line will do.
     # dovecot: stop — …      the conversation with Dovecot ends here
     # dovecot: skip — …      this case (or file) is not held with Dovecot
 
-Backslash escapes (\r \n \0 \xNN \\) are octets; in C lines `<user>` is the account, `<plain>` its SASL PLAIN response and
-`<spaces:N>` N spaces.
+Backslash escapes (\r \n \0 \xNN \\) are octets; in C lines `<user>` is the account, `<pass>` its password, `<plain>`
+its SASL PLAIN response, `<spaces:N>` N spaces and `<x:N>` N times an x.
 """
 
 from __future__ import annotations

@@ -9,9 +9,11 @@ import asyncio
 import contextlib
 import itertools
 import socket
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
+
+from tests.dialogues.script import PASSWORD
+from tests.peers.dovecot import Dovecot
 
 from pillarbox.auth.attempt import Accepted, Account, Attempt, Decision, Origin, Outcome, Refused
 from pillarbox.events import MemorySink
@@ -22,8 +24,6 @@ from pillarbox.testing.live import LiveServer
 from pillarbox.wire.peer import ServerPeer
 from pillarbox.wire.replies import END, Challenge, Reply
 from pillarbox.wire.states import State
-from tests.dialogues.script import PASSWORD
-from tests.peers.dovecot import Dovecot
 
 SECONDS = 10.0
 """How long a reply may take on a busy machine before the test fails."""
@@ -127,7 +127,7 @@ class CoreSpeaker:
 
     def start_tls(self) -> None:
         self._peer.secured()
-        self._session.secured(replace(self._session.origin, tls="TLSv1.3"))
+        self._session.secured(self._session.origin._replace(tls="TLSv1.3"))
 
     def fin(self) -> None:
         self._loop.run_until_complete(self._end("closed"))

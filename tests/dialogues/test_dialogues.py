@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from pillarbox.testing.live import LiveServer
 from tests.dialogues.script import PASSWORD, Case, Patterns, Step, read, spoken
 from tests.dialogues.speakers import CoreSpeaker, SocketSpeaker, Speaker
 from tests.peers import dovecot
+
+from pillarbox.testing.live import LiveServer
 
 FILES = sorted(Path(__file__).parent.glob("*.pop3"))
 CASES = [case for file in FILES for case in read(file)]

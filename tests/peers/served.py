@@ -217,8 +217,8 @@ class Client:
         self.buffer.clear()
         return rest
 
-    async def start_tls(self) -> None:
-        """Do a handshake."""
+    async def start_tls(self, behind: bytes = b"") -> None:
+        """Do a handshake; `behind` is sent under TLS in one packet with its last message."""
         self._tls = contexts()[1].wrap_bio(self._incoming, self._outgoing, server_hostname="localhost")
         while True:
             try:
@@ -230,6 +230,8 @@ class Client:
                     raise ConnectionResetError from None
                 self._incoming.write(data)
             else:
+                if behind:
+                    self._tls.write(behind)
                 await asyncio.wait_for(self._loop.sock_sendall(self.sock, self._outgoing.read()), SECONDS)
                 return
 

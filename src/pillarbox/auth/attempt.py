@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pillarbox.events import Secret
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a connection comes from.
 
     Attributes:
@@ -33,8 +32,7 @@ class Origin:
     server_name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One request to be let in.
 
     Attributes:
@@ -53,8 +51,7 @@ class Attempt:
     authzid: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """Who was let in, and where their mail is.
 
     Attributes:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pillarbox.auth.accounts import AccountsBusy, AccountStore, AccountsUnavailable, StoredAccount
 from pillarbox.auth.passwords import Hasher
@@ -29,8 +28,7 @@ class SourceUnavailable(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(NamedTuple):
     """What a source knows about one account.
 
     Attributes:

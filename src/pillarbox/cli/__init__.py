@@ -16,6 +16,9 @@ import typer
 COMMANDS = ("serve", "quickstart", "account", "config")
 """Each is a module here: with `app` for a group of commands, or with a function of its own name."""
 
+_INTERRUPTED = 130
+"""What a shell expects of a program that Ctrl-C has ended before it could do its work."""
+
 
 def build(wanted: str) -> typer.Typer:
     """The command line with the wanted command; with all of them when it names none, as for --help."""
@@ -61,6 +64,8 @@ def main() -> None:
         # The reader of our output has gone: that is its right, and no error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""
         sys.exit(f"pillarbox: {named}{error.strerror or error}")

@@ -1,10 +1,16 @@
-"""`pillarbox serve`: run the server in the foreground, until SIGTERM or Ctrl-C; SIGHUP reloads."""
+"""`pillarbox serve`: run the server in the foreground, until SIGTERM or Ctrl-C; SIGHUP reloads.
+
+Rules: what is wrong at the start is told with the file it stands in; when the terminal it was started on is closed, the
+server ends, although that comes as a SIGHUP too.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 import secrets
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,11 +71,15 @@ def run(path: Path | None, started: Callable[[], None] | None = None) -> int:
     except OSError as error:
         fail([_unwritable(settings, error)])
     first = True
+    on_terminal = _on_terminal()
 
     def load_settings() -> Settings:
         nonlocal first
         if first:
             first = False
+            return settings
+        if on_terminal and not _on_terminal():
+            os.kill(os.getpid(), signal.SIGTERM)
             return settings
         fresh = load(find_config(path))
         log.reopen(fresh)
@@ -90,7 +100,13 @@ def run(path: Path | None, started: Callable[[], None] | None = None) -> int:
     try:
         return Supervisor(world).run()
     except ConfigError as error:
-        fail(error.problems)
+        file = str(find_config(path))
+        fail([dataclasses.replace(problem, source=problem.source or file) for problem in error.problems])
+
+
+def _on_terminal() -> bool:
+    """Whether there is a terminal to type Ctrl-C on. A terminal that was closed is none any more."""
+    return os.isatty(0)
 
 
 def command(config: config_option = None) -> None:

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Form(enum.Enum):
@@ -33,8 +32,7 @@ class Shape(enum.IntFlag):
     UTF8_HEADER = 32  # the header has UTF-8 beyond ASCII: needs RFC 6856's UTF8, or a surrogate
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """The wire facts of one message, computed once from its stored octets.
 
     Attributes:
@@ -52,8 +50,7 @@ class Facts:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """The right to be the only session of a maildrop.
 
     Attributes:
@@ -93,8 +90,7 @@ class Snapshot(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """A slice of one body, in the form its store keeps.
 
     Attributes:

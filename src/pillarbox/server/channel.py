@@ -19,9 +19,6 @@ from pillarbox.server.tls_stream import TlsStream
 READ_SIZE = 16_384
 """Octets asked for at once."""
 
-TAIL = 5
-"""Octets of the CRLF and the final "." line, which must not be torn between two TLS records (P11)."""
-
 HOLD = 65_536
 """Octets the receiver may hold before reading pauses (P36)."""
 
@@ -216,8 +213,17 @@ class Channel:
         """
         if self.ended:
             raise ChannelClosed
-        self.start_reading()
-        await self._wait(seconds, 0)
+        if not self._reading:
+            self.start_reading()
+        # The hottest wait of all: the same as `_wait`, without a coroutine of its own.
+        loop = self._loop
+        waiter = self._waiter = loop.create_future()
+        self._awaits = 0
+        self._deadline = loop.time() + seconds
+        try:
+            await waiter
+        finally:
+            self._waiter = None
 
     async def peek(self, size: int, seconds: float) -> bytes:
         """What has arrived, without taking it; waits for the first octet. Only before `start_reading` and TLS.
@@ -357,8 +363,3 @@ class Channel:
             self._poller.forget(self._fd)
             self._fd = -1
             self._sock.close()
-
-
-def _torn(left: int) -> bool:
-    """Whether so many octets, cut into full TLS records, would leave only a part of the tail to the last one."""
-    return left > READ_SIZE and 0 < left % READ_SIZE < TAIL

@@ -13,7 +13,8 @@ import contextlib
 import ssl
 import traceback
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from pillarbox.auth.attempt import Origin
 from pillarbox.events import ConnectionRefused, InternalError, StlsInjection, TlsFailed, WrongProtocol
@@ -64,8 +65,7 @@ class NoPlaceError(Exception):
     """Too many handshakes are under way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entrance:
+class Entrance(NamedTuple):
     """How a connection came in.
 
     Attributes:
@@ -200,17 +200,13 @@ class Connection:
     def _wrong_protocol(self, seen: str) -> None:
         session = self._session
         session.context.sink.emit(
-            WrongProtocol(
-                session=session.id, peer=session.origin.address, listener=session.origin.listener, seen=seen
-            )
+            WrongProtocol(session=session.id, peer=session.origin.address, listener=session.origin.listener, seen=seen)
         )
 
     def _tls_failed(self, reason: str) -> None:
         session = self._session
         session.context.sink.emit(
-            TlsFailed(
-                session=session.id, peer=session.origin.address, listener=session.origin.listener, reason=reason
-            )
+            TlsFailed(session=session.id, peer=session.origin.address, listener=session.origin.listener, reason=reason)
         )
 
     async def _secure(self) -> None:
@@ -232,7 +228,7 @@ class Connection:
             raise
         finally:
             places.active -= 1
-        session.secured(replace(session.origin, tls=version))
+        session.secured(session.origin._replace(tls=version))
 
     # ---- the conversation -----------------------------------------------------------------------------------------
 
@@ -249,7 +245,12 @@ class Connection:
                     await channel.write(out[0] if len(out) == 1 else b"".join(out), self._times.stall)
                     out.clear()
                     gathered = 0
-                await self._more()
+                if self._stopping:
+                    raise Interrupted
+                if session.account is not None:
+                    await channel.more(self._times.idle)
+                else:
+                    await self._more_before_login()
                 continue
             answer = await handle(received)
             if isinstance(answer, Challenge):
@@ -280,13 +281,8 @@ class Connection:
                 else:
                     await asyncio.sleep(0)
 
-    async def _more(self) -> None:
-        """Wait for octets: a total time before login (P38), an idle time after it."""
-        if self._stopping:
-            raise Interrupted
-        if self._session.account is not None:
-            await self._channel.more(self._times.idle)
-            return
+    async def _more_before_login(self) -> None:
+        """Wait for octets: there is a total time until login (P38)."""
         left = self._connected + self._times.login - self._loop.time()
         if left <= 0:
             raise DeadlinePassed
@@ -326,8 +322,10 @@ class Connection:
         if octets:
             session.context.sink.emit(StlsInjection(session=session.id, peer=session.origin.address, octets=octets))
             return False
-        await self._secure()
+        # Before the handshake: the client's first command may come in one packet with the end of it. Nothing is given
+        # to the core until then, for reading has stopped, and nothing is taken from it until `_secure` returns.
         peer.secured()
+        await self._secure()
         return True
 
     # ---- from outside ---------------------------------------------------------------------------------------------

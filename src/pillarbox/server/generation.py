@@ -20,7 +20,7 @@ from pillarbox.server.process import Worker
 SHORT_LIFE = 1.0
 """Seconds: a worker that lived shorter than this counts as failing at once."""
 
-FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
+FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
 """Seconds before the second replacement of a worker that keeps failing at once, doubled from then on."""
 
 

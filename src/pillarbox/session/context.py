@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pillarbox.auth.attempt import Authenticator
 from pillarbox.events import Sink
@@ -59,8 +60,7 @@ class Context:
     mechanisms: Mapping[str, Callable[[], ServerMechanism]] = field(default_factory=lambda: SERVER_MECHANISMS)
 
 
-@dataclass(frozen=True, slots=True)
-class Door:
+class Door(NamedTuple):
     """What the listener a session came through allows.
 
     Attributes:

@@ -9,7 +9,6 @@ Serves RFC 1939 §3-§7.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from pillarbox.auth.attempt import Account, Origin
 from pillarbox.events import CleartextLoginRefused, InternalError, SessionEnded
@@ -142,7 +141,7 @@ class Session:
             if not answer.ok:
                 self.counts.errors += 1
             if self.language and (text := translate(answer.text, self.language)) != answer.text:
-                answer = replace(answer, text=text)
+                answer = answer._replace(text=text)
         return answer
 
     async def _malformed(self, line: Malformed) -> Answer:

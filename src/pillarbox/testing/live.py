@@ -339,7 +339,11 @@ class LiveServer:
         return ssl.create_default_context(cafile=str(self.certificate))
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self._tidy()
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -347,8 +351,11 @@ class LiveServer:
         try:
             self.stop()
         finally:
-            if self._temporary:
-                shutil.rmtree(self.directory, ignore_errors=True)
+            self._tidy()
+
+    def _tidy(self) -> None:
+        if self._temporary:
+            shutil.rmtree(self.directory, ignore_errors=True)
 
 
 def _user() -> dict[str, Value]:

@@ -40,8 +40,7 @@ Body = bytes | bytearray | AsyncGenerator[bytes | bytearray, None]
 """A multi-line body in wire form: at once, or in slices where it is large."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One reply to one command.
 
     Attributes:

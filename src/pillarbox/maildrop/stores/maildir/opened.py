@@ -176,7 +176,7 @@ class MaildirMaildrop:
             if root is not None and (self._learned or self._forgotten):
                 await self._save(root)
         finally:
-            self._worker.when_idle(lambda: self._close(root, held))
+            self._worker.when_idle(self._close, root, held)
             await self._worker.idle()
 
     # ---- reading ------------------------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ class MaildirMaildrop:
         if self._file is not None:
             descriptor = self._file[1]
             self._file = None
-            self._worker.when_idle(lambda: os.close(descriptor))
+            self._worker.when_idle(os.close, descriptor)
 
     # ---- UPDATE and the end -------------------------------------------------------------------------------------
 

@@ -108,7 +108,7 @@ class MaildirStore:
             try:
                 index = await self._index(maildrop, root, held, worker, now)
             except BaseException:
-                worker.when_idle(lambda: self._close(root, held))
+                worker.when_idle(self._close, root, held)
                 raise
         return MaildirMaildrop(self._shared, maildrop, root, held, worker, index, lease, utf8=utf8, read_only=read_only)
 

@@ -57,12 +57,12 @@ class Worker:
         job.add_done_callback(take_result)
         return await asyncio.shield(job)
 
-    def when_idle(self, function: Callable[[], None]) -> None:
+    def when_idle(self, function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         """Call a function now, or as soon as the running work has ended."""
         if self._job is None or self._job.done():
-            function()
+            function(*args, **kwargs)
         else:
-            self._job.add_done_callback(lambda _: function())
+            self._job.add_done_callback(lambda _: function(*args, **kwargs))
 
     async def idle(self) -> None:
         """Wait until no work is running."""
