@@ -13,11 +13,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from tests.cli.program import PROGRAM, Quickstart, run, started
 
 from pillarbox.cli import quickstart
 from pillarbox.cli.quickstart import ACCOUNT, Place, card, first_password, prepare
 from pillarbox.config import load
-from tests.cli.program import PROGRAM, Quickstart, run, started
 
 NOW = datetime.datetime.now(datetime.UTC)
 
@@ -96,6 +96,7 @@ def test_ctrl_c_ends_also_while_a_session_does_nothing(tmp_path: Path) -> None:
         status, said = running.interrupt()
         client.close()
         assert (status, "Traceback" in said) == (0, False)
+        assert '"event":"ServerStopping","grace":0.5' in said
     assert len(stored(place)) == 5
 
 
@@ -124,9 +125,7 @@ def syncs(monkeypatch: pytest.MonkeyPatch, fatal: int) -> Iterator[int]:
         yield count
 
 
-def test_a_first_start_that_is_cut_short_anywhere_is_done_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_first_start_that_is_cut_short_anywhere_is_done_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counter = syncs(monkeypatch, fatal=-1)
     next(counter)
     prepare(Place(tmp_path / "whole"), NOW)

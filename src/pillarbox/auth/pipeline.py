@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -24,8 +23,7 @@ from pillarbox.auth.login_delay import LoginDelay
 from pillarbox.auth.names import InvalidName, InvalidPath, maildir_path, normalise, split
 from pillarbox.auth.passwords import Hasher, HashingBusy, HashingPool, may_be_right
 from pillarbox.auth.sources import Credential, Source, SourceUnavailable
-from pillarbox.events import Sink
-from pillarbox.events.types import InternalError, Warned
+from pillarbox.events import Sink, Warned, internal_error
 
 # The fixed phrases of refusals. They are for events; the peer learns the outcome alone.
 INVALID_NAME = Refused(Outcome.CREDENTIALS, "not a possible name")
@@ -116,7 +114,7 @@ class Pipeline:
         except SourceUnavailable as error:
             return Refused(Outcome.TEMPORARY, error.reason)
         except Exception as error:
-            self._tell_defect(attempt.session, error)
+            self._sink.emit(internal_error(error, attempt.session))
             return DEFECT
         if isinstance(decision, Refused) and decision.outcome is Outcome.CREDENTIALS:
             elapsed = self._clock() - arrival
@@ -212,13 +210,7 @@ class Pipeline:
         except SourceUnavailable as error:
             self._sink.emit(Warned(about="rehash", text=f"{credential.account}: {error.reason}"))
         except Exception as error:
-            self._tell_defect("", error)
-
-    def _tell_defect(self, session: str, error: Exception) -> None:
-        frames = traceback.walk_tb(error.__traceback__)
-        where = [f"{frame.f_code.co_filename}:{line}" for frame, line in frames]
-        # The type alone: a message may hold what the peer sent.
-        self._sink.emit(InternalError(session=session, error=type(error).__name__, where=where))
+            self._sink.emit(internal_error(error))
 
 
 def _inside(credential: Credential, address: str) -> bool:

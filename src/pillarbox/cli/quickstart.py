@@ -62,6 +62,10 @@ port = {stls_port}
 certificate = {certificate}
 key = {key}
 
+[timeouts]
+# Ctrl-C ends it at once, also while a mail client is connected.
+shutdown = 0.5
+
 [maildir]
 path = {maildir}
 """

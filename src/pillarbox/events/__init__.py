@@ -4,10 +4,11 @@ Rules: an event is plain data and never holds a secret; a producer only knows `S
 events (human lines, JSON lines) is in `pillarbox.watch`.
 """
 
+from pillarbox.events.defects import internal_error
 from pillarbox.events.secret import Secret
 from pillarbox.events.sink import MemorySink, NullSink, Sink
 from pillarbox.events.types import *  # noqa: F403 - the event types are this package's vocabulary
 from pillarbox.events.types import __all__ as _types
 
-__all__ = ["MemorySink", "NullSink", "Secret", "Sink"]
+__all__ = ["MemorySink", "NullSink", "Secret", "Sink", "internal_error"]
 __all__ += _types

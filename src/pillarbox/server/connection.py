@@ -11,13 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-import traceback
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from pillarbox.auth.attempt import Origin
-from pillarbox.events import ConnectionRefused, InternalError, StlsInjection, TlsFailed, WrongProtocol
+from pillarbox.events import ConnectionRefused, MaildropFailed, StlsInjection, TlsFailed, WrongProtocol, internal_error
 from pillarbox.maildrop.errors import MaildropError
 from pillarbox.server.channel import Channel, ChannelClosed, DeadlinePassed, Interrupted, WriteStalled
 from pillarbox.session.context import Context, Door
@@ -31,6 +30,9 @@ FLUSH = 131_072
 
 TURN = 256
 """Pieces of replies gathered before a write: some hundred commands, then other sessions have their turn."""
+
+REFUSAL_HANDSHAKE = 5.0
+"""Seconds for the handshake of a connection that is over a limit and only gets its refusal."""
 
 TLS_HANDSHAKE = b"\x16"
 """First octet of a TLS record that begins a handshake (RFC 8446 §5.1)."""
@@ -138,8 +140,11 @@ class Connection:
             how = "idle" if self._peer.state is State.TRANSACTION else "login time-out"
         except Interrupted:
             how = await self._say_stopping()
-        except MaildropError:
+        except MaildropError as error:
             how = "store failed"  # in the middle of a long body: only a cut tells the client so
+            session = self._session
+            user = session.account.name if session.account is not None else ""
+            session.context.sink.emit(MaildropFailed(session=session.id, user=user, reason=str(error), permanent=False))
         except NoPlaceError:
             how = "no place"
         except asyncio.CancelledError:
@@ -149,11 +154,7 @@ class Connection:
             how = "tls failed"
             self._tls_failed(error.reason or type(error).__name__)
         except Exception as error:  # the last border: a defect is an event, never a traceback
-            frames = traceback.extract_tb(error.__traceback__)
-            where = [f"{frame.filename}:{frame.lineno}" for frame in frames]
-            # The type only: an exception's text may hold what the peer sent (P60).
-            event = InternalError(session=self._session.id, error=type(error).__name__, where=where)
-            self._session.context.sink.emit(event)
+            self._session.context.sink.emit(internal_error(error, self._session.id))
         finally:
             await self._end(how)
 
@@ -213,7 +214,9 @@ class Connection:
         entrance, session = self._entrance, self._session
         assert entrance.tls is not None
         places = entrance.handshakes
-        if places.active >= places.limit:
+        # Those who are only to be told that there is no room may not take the places of those who are let in.
+        refused = entrance.refusal is not None
+        if places.active >= (places.limit // 4 if refused else places.limit):
             session.context.sink.emit(
                 ConnectionRefused(
                     peer=session.origin.address, listener=session.origin.listener, limit="limits.handshakes"
@@ -222,7 +225,8 @@ class Connection:
             raise NoPlaceError
         places.active += 1
         try:
-            version = await self._channel.start_tls(entrance.tls, self._times.handshake)
+            seconds = min(self._times.handshake, REFUSAL_HANDSHAKE) if refused else self._times.handshake
+            version = await self._channel.start_tls(entrance.tls, seconds)
         except DeadlinePassed:
             self._tls_failed("handshake took too long")
             raise

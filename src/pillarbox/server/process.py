@@ -14,14 +14,13 @@ import os
 import signal
 import ssl
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
 from pillarbox.config.problem import ConfigError
 from pillarbox.config.schema import Settings
-from pillarbox.events import InternalError, Sink
+from pillarbox.events import Sink, internal_error
 from pillarbox.server.gate import Gate
 from pillarbox.server.listeners import WorkerSocket
 from pillarbox.server.privileges import Identity, allow_many_files, become, die_with, keep_secrets_in_memory
@@ -160,7 +159,7 @@ def _child(birth: Birth, parent: int, reading: int, writing: int) -> NoReturn:
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else EXIT_FAILED
     except BaseException as error:  # the border of the process: told as an event, never as a traceback
-        birth.sink.emit(InternalError(error=type(error).__name__, where=_frames(error)))
+        birth.sink.emit(internal_error(error))
         reporter.say(f"internal error: {type(error).__name__}".encode())
     finally:
         _end(status)
@@ -189,10 +188,6 @@ class _Reporter:
             os.write(self._pipe, text[:_MAX_REASON])
         os.close(self._pipe)
         self._pipe = -1
-
-
-def _frames(error: BaseException) -> list[str]:
-    return [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
 
 
 def cause(status: int) -> str:

@@ -53,8 +53,6 @@ def build_context(tls: Tls) -> ssl.SSLContext | None:
 def _load(tls: Tls, certificate: Path, key: Path, prefix: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[tls.minimum_version]
-    # Python also sets OP_IGNORE_UNEXPECTED_EOF, and that stays: a client that vanishes without close_notify is usual,
-    # and an attacker who cuts the stream gains nothing, because without QUIT nothing is deleted (RFC 1939 §6).
     context.options |= (
         ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_SINGLE_ECDH_USE
     )

@@ -32,6 +32,9 @@ ACCEPTS = 32
 TICK = 0.25
 """Seconds between looks at the deadlines: how late a time-out may come."""
 
+ARRIVING = 1024
+"""Connections that may be waiting for their PROXY header: a proxy sends it at once, so there are few."""
+
 OUT_OF_FILES_PAUSE = 1.0
 """Seconds without accepting after the system refused a new file descriptor."""
 
@@ -155,6 +158,10 @@ class Worker:
             channel = Channel(self._loop, sock, self._poller)
             peer = canonical(address[0])
             if entry.proxies and _within(peer, entry.proxies):
+                if len(self._arriving) >= ARRIVING:
+                    self._context.sink.emit(ConnectionRefused(peer=peer, listener=entry.name, limit="PROXY headers"))
+                    channel.abort()
+                    continue
                 task = self._loop.create_task(self._behind_proxy(channel, entry, peer, address[1]))
                 self._arriving[channel] = task
             else:
@@ -168,6 +175,9 @@ class Worker:
             self._context.sink.emit(ProxyHeaderRefused(peer=proxy, listener=entry.name, reason=reason))
             channel.abort()
             return
+        except asyncio.CancelledError:
+            channel.abort()
+            raise
         finally:
             self._arriving.pop(channel, None)
         if header.local:  # the proxy itself, checking our health
@@ -256,6 +266,8 @@ class Worker:
     async def stop(self, grace: float) -> None:
         """Accept no more; give sessions `grace` seconds, then ask them to go, then cut them."""
         self.stop_accepting()
+        for task in list(self._arriving.values()):
+            task.cancel()
         await self._wait_for_sessions(grace)
         for connection in list(self._running):
             connection.stop()

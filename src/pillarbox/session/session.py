@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from pillarbox.auth.attempt import Account, Origin
-from pillarbox.events import CleartextLoginRefused, InternalError, SessionEnded
+from pillarbox.events import CleartextLoginRefused, SessionEnded, internal_error
 from pillarbox.maildrop.maildrop import Maildrop, Snapshot
 from pillarbox.sasl import ServerExchange
 from pillarbox.session import capa, login, mail
@@ -135,7 +135,7 @@ class Session:
             else:
                 answer = await self._malformed(received)
         except Exception as error:  # the last border before the peer
-            self._defect(error)
+            self.context.sink.emit(internal_error(error, self.id))
             answer = Reply(False, "internal error", ResponseCode.SYS_TEMP, close=True)
         if isinstance(answer, Reply):
             if not answer.ok:
@@ -167,16 +167,6 @@ class Session:
             )
         )
 
-    def _defect(self, error: Exception) -> None:
-        where = []
-        trace = error.__traceback__
-        while trace is not None:
-            code = trace.tb_frame.f_code
-            where.append(f"{code.co_filename.rpartition('/pillarbox/')[2]}:{trace.tb_lineno} {code.co_name}")
-            trace = trace.tb_next
-        # The type only: an exception's text may hold what the peer sent (P60).
-        self.context.sink.emit(InternalError(session=self.id, error=type(error).__name__, where=where))
-
     async def end(self, how: str) -> None:
         """The connection is over. Gives everything back and emits the one summary (P59); deletes nothing."""
         maildrop, self.maildrop = self.maildrop, None
@@ -184,7 +174,7 @@ class Session:
             if maildrop is not None:
                 await maildrop.release()
         except Exception as error:  # the summary must come, whatever a store does
-            self._defect(error)
+            self.context.sink.emit(internal_error(error, self.id))
         if self.account is not None:
             self.context.leave_account(self.account.name)
         snapshot = self.snapshot
