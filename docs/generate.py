@@ -6,10 +6,19 @@ people write are not touched.
 
 from __future__ import annotations
 
+import datetime
+import io
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from rich.console import Console
+from rich.text import Text
+
+from pillarbox.cli import samples
+from pillarbox.cli.quickstart import ACCOUNT, Place, card
+from pillarbox.config import parse
 from pillarbox.config.describe import reference
 from pillarbox.wire.states import TABLE, Shape, diagram
 
@@ -51,7 +60,33 @@ _SHAPES = {
 }
 
 
-PAGES: dict[str, Callable[[], str]] = {"states.md": states, "configuration.md": reference}
+def picture() -> str:
+    """A terminal in which the quickstart has printed its card, and its first message is read; as SVG."""
+    place = Place(Path("/home/ada/.pillarbox"))
+    settings = parse(
+        '[[listener]]\ntls = "implicit"\nport = 1995\n[[listener]]\ntls = "starttls"\nport = 1110\n'
+        '[tls]\ncertificate = "/c"\nkey = "/k"\n'
+    )
+    told = card(place, settings, "s2mbh-4xk7w-qp9tz-c3dyn").partition("  Speak POP3")[0].rstrip()
+    (command,) = re.findall(r"^  Read message 1 +(.*)$", told, re.MULTILINE)
+    message = samples.messages(ACCOUNT, datetime.datetime(2026, 5, 4, 9, 30, tzinfo=datetime.UTC))[0].decode()
+    console = Console(record=True, file=io.StringIO(), width=_COLUMNS, color_system="truecolor", force_terminal=True)
+    for style, text in (
+        ("bold green", "$ make serve"),
+        ("", f"{told}\n"),
+        ("bold green", f"$ {command}"),
+        ("", message.rstrip()),
+    ):
+        console.print(Text(text, style=style), overflow="fold", highlight=False)
+    svg = console.export_svg(title="Pillarbox", unique_id="quickstart")
+    # Any monospaced font will do: a picture should not make its reader's browser ask another site for one.
+    return re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL).rstrip() + "\n"
+
+
+_COLUMNS = 110
+
+
+PAGES: dict[str, Callable[[], str]] = {"states.md": states, "configuration.md": reference, "quickstart.svg": picture}
 
 
 def main() -> None:

@@ -1,8 +1,10 @@
 """The generated pages are current."""
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
+from xml.etree import ElementTree
 
 import pytest
 
@@ -18,7 +20,7 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["states.md", "configuration.md"])
+@pytest.mark.parametrize("name", ["states.md", "configuration.md", "quickstart.svg"])
 def test_the_committed_page_is_what_the_source_says(name: str) -> None:
     page = generator().PAGES[name]()
     assert (DOCS / name).read_text(encoding="utf-8") == page, "run `make docs`"
@@ -28,3 +30,14 @@ def test_the_states_page_shows_the_diagram_and_each_row() -> None:
     text = generator().states()
     assert "```mermaid\nstateDiagram-v2\n" in text
     assert "| NAMED | `PASS +` | single line | TRANSACTION | AUTHORIZATION |" in text
+
+
+def test_the_picture_is_a_whole_one_that_asks_no_other_site() -> None:
+    svg = generator().picture()
+    root = ElementTree.fromstring(svg)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    shown = "".join(root.itertext()).replace("\u00a0", " ")
+    assert "Pillarbox is ready." in shown
+    assert "this message came out of a Maildir, through Pillarbox, over TLS." in shown
+    assert "@font-face" not in svg
+    assert not re.search(r"(url\(|href=)[\"']?https?:", svg)

@@ -58,12 +58,15 @@ class TlsStream:
         """The plaintext of all records that are complete."""
         parts = []
         # Asking only while something is there saves the exception that would say otherwise.
-        while self._incoming.pending or self._object.pending():
+        while not self.ended and (self._incoming.pending or self._object.pending()):
             try:
                 part = self._object.read(RECORD)
             except ssl.SSLWantReadError:
                 break
-            except ssl.SSLError:  # close_notify is one of these too
+            except ssl.SSLError:
+                part = b""
+            # Nothing is how close_notify reads. What stands behind it stays in the buffer, and is never looked at.
+            if not part:
                 self.ended = True
                 break
             parts.append(part)
