@@ -9,6 +9,7 @@ import asyncio
 import datetime
 import functools
 import os
+import pwd
 import secrets
 import signal
 import socket
@@ -27,11 +28,12 @@ from pillarbox.auth.passwords import Hasher, HashingPool
 from pillarbox.auth.pipeline import Pipeline, Timing
 from pillarbox.auth.sources import AccountsSource, Source
 from pillarbox.config import Auth, ConfigError, Problem, Settings
-from pillarbox.events import Event, Level, Sink
+from pillarbox.events import Event, Level, NullSink, Sink
 from pillarbox.maildrop.stores.maildir import MaildirStore
 from pillarbox.maildrop.stores.maildir import Source as IdSource
 from pillarbox.server.connection import Times
 from pillarbox.server.gate import Gate
+from pillarbox.server.privileges import identity
 from pillarbox.server.process import WorkerStart
 from pillarbox.server.worker import Entry, Worker
 from pillarbox.session.context import Context, Policy
@@ -149,6 +151,7 @@ def maildir_store(settings: Settings, sink: Sink) -> MaildirStore:
         source=_ID_SOURCES[maildir.unique_ids],
         dovecot_format=maildir.dovecot_format,
         mark_seen=maildir.mark_seen,
+        must_exist=maildir.must_exist,
     )
 
 
@@ -162,6 +165,45 @@ def policy(settings: Settings) -> Policy:
         bad_commands_before_login=limits.bad_commands_before_login,
         bad_commands=limits.bad_commands,
     )
+
+
+def problems(settings: Settings) -> list[Problem]:
+    """What would keep the server from working on this machine, with settings that are right in themselves."""
+    found: list[Problem] = []
+    target = Path(settings.log.target)
+    if target.is_absolute() and not target.parent.is_dir():
+        found.append(Problem("log.target", f"{target.parent} is not a directory", "create it, or name another file"))
+    try:
+        maildir_store(settings, NullSink())
+    except ValueError as error:
+        found.append(Problem("maildir.dovecot_format", str(error), 'write "%08Xu%08Xv"'))
+    if os.geteuid() == 0 or (settings.server.user and not _known(settings.server.user)):
+        found += _collected(lambda: identity(settings.server))
+    return found + _collected(lambda: sources(settings, NullSink()))
+
+
+def reminders(settings: Settings) -> list[Problem]:
+    """What still has to be done before anybody can log in."""
+    if "accounts" not in settings.auth.sources or settings.accounts_file.exists():
+        return []
+    what = f"there are no accounts yet: {settings.accounts_file} does not exist"
+    return [Problem("auth.accounts", what, "add one, as the user the server runs as: pillarbox account add NAME")]
+
+
+def _known(user: str) -> bool:
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return False
+    return True
+
+
+def _collected(build: Callable[[], object]) -> list[Problem]:
+    try:
+        build()
+    except ConfigError as error:
+        return list(error.problems)
+    return []
 
 
 def hostname(settings: Settings) -> str:

@@ -1,3 +1,5 @@
+import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -51,7 +53,9 @@ def test_check_looks_at_the_files_too(tmp_path: Path) -> None:
 
 
 def test_a_fine_configuration_is_called_fine_with_its_warnings(tmp_path: Path) -> None:
-    (tmp_path / "p.toml").write_text("""
+    (tmp_path / "p.toml").write_text(f"""
+        [server]
+        user = "{pwd.getpwuid(os.geteuid()).pw_name}"
         [[listener]]
         tls = "starttls"
         [[listener.cleartext_login]]
@@ -122,3 +126,26 @@ def test_importing_it_does_not_import_what_only_pretty_output_needs() -> None:
     code = "import sys, pillarbox.cli.config; print('rich' in sys.modules, 'structlog' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "key"),
+    [
+        ('[server]\nuser = "no-such-user-here"', "server.user"),
+        ('[log]\ntarget = "/no/such/directory/log"', "log.target"),
+        ('[maildir]\nunique_ids = "dovecot"\ndovecot_format = "%z"', "maildir.dovecot_format"),
+        ('[tls]\nciphers = "aNULL:eNULL:@SECLEVEL=0"', "tls.ciphers"),
+    ],
+)
+def test_what_would_keep_the_server_from_starting_is_found(tmp_path: Path, setting: str, key: str) -> None:
+    (tmp_path / "p.toml").write_text(
+        f"""
+        [[listener]]
+        tls = "starttls"
+        cleartext_login = [{{networks = ["192.0.2.17"], until = 2999-01-01, reason = "test"}}]
+        {setting}
+        """.replace("        ", "")
+    )
+    result = run("check", "-c", "p.toml")
+    assert result.exit_code == 1
+    assert f"{key}:" in result.stderr

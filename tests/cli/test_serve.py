@@ -52,7 +52,8 @@ def test_sighup_reads_the_settings_and_opens_the_log_anew(tmp_path: Path) -> Non
         server.log.rename(rotated)
         server.reload()
         server.wait_for("Reloaded")
-        assert "another greeting" in greeting_of(server)
+        # A worker of before may take one more connection until it has read its signal.
+        assert any("another greeting" in greeting_of(server) for _ in range(20))
         server.wait_for("SessionEnded")
         assert b"Reloaded" not in rotated.read_bytes()
 
@@ -68,7 +69,7 @@ def test_a_wrong_reload_is_told_and_changes_nothing(tmp_path: Path) -> None:
         server.reload()
         event = server.wait_for("ReloadRefused", count=2)[1]
         assert "log.target" in event["problems"][0]
-        assert f"{tmp_path}/none/log cannot be opened: No such file or directory" in event["problems"][0]
+        assert f"{tmp_path}/none is not a directory" in event["problems"][0]
         assert greeting_of(server).startswith("+OK")
 
 

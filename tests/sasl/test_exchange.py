@@ -40,10 +40,6 @@ def test_equals_is_the_empty_initial_response() -> None:
     assert ServerExchange(Echo()).respond(b"") == Challenged(b"")
 
 
-def test_an_asterisk_cancels() -> None:
-    assert ServerExchange(PlainServer()).respond(b"*") == Failed("cancelled by the client")
-
-
 @pytest.mark.parametrize(
     "bad", [b"!", b"YQ", b"YQ=", b"YQ===", b"Y Q==", b"YQ==\n", b"YQ==YQ==", b"\xff\xff\xff\xff", b"_-==", b"**"]
 )

@@ -194,9 +194,24 @@ def test_auth_lists_its_mechanisms(world: World) -> None:
     assert world.talk().say(b"AUTH \xff\xfe") == "-ERR that mechanism is not available\r\n"
 
 
-@pytest.mark.parametrize(
-    "line", ["*", "!", "=", "QUIT", "DELE 1", "", "AGFkYQ", plain("ada")[:-2] + "!", b64(b"ada\0x")]
-)
+def test_an_asterisk_cancels_and_is_no_failure(world: World) -> None:
+    """P45: however often."""
+    talk = world.talk()
+    for _ in range(10):
+        assert talk.say("AUTH PLAIN") == "+ \r\n"
+        assert talk.say("*") == "-ERR exchange cancelled\r\n"
+    assert talk.say(f"AUTH PLAIN {plain('ada')}").startswith("+OK")
+
+
+def test_a_secret_sent_in_clear_is_reported_with_its_owner(world: World) -> None:
+    """P54: so that somebody can change it; the secret itself is nowhere."""
+    talk = world.talk(tls="")
+    assert talk.say(f"AUTH PLAIN {plain('ada')}").startswith("-ERR TLS")
+    (event,) = world.sink.of(CleartextLoginRefused)
+    assert (event.user, event.secret_seen) == ("ada", True)
+
+
+@pytest.mark.parametrize("line", ["!", "=", "QUIT", "DELE 1", "", "AGFkYQ", plain("ada")[:-2] + "!", b64(b"ada\0x")])
 def test_a_broken_exchange_harms_nobody(world: World, line: str) -> None:
     """P45: no [AUTH], since nobody's credentials were refused; the next command is a command again."""
     talk = world.talk()

@@ -123,7 +123,7 @@ def test_a_message_removed_by_another_program_stays_listed(world: World) -> None
     world.memory.remove("ada", talk.say("UIDL 1").split()[2].encode())
     assert talk.say("LIST 1") == "+OK 1 23\r\n"
     for line in ("RETR 1", "TOP 1 0"):
-        assert talk.say(line) == "-ERR that message was removed by another program\r\n"
+        assert talk.say(line) == "-ERR that message was removed or altered by another program\r\n"
     assert len(world.sink.of(MessageUnreadable)) == 2
     assert talk.say("DELE 1") == "+OK message deleted\r\n"
     assert talk.say("QUIT") == "+OK bye\r\n"

@@ -77,10 +77,13 @@ def check(config: config_option = None) -> None:
     """Report everything that is wrong with the configuration, and with the files it names."""
     path = find_config(config)
     settings = load_or_exit(path)
-    problems = check_files(settings)
+    from pillarbox import wiring
+
+    problems = [*check_files(settings), *wiring.problems(settings)]
     if problems:
         fail(_in_file(problems, path))
-    print_warnings(_in_file(warnings(settings, datetime.datetime.now(datetime.UTC).date()), path))
+    remarks = [*warnings(settings, datetime.datetime.now(datetime.UTC).date()), *wiring.reminders(settings)]
+    print_warnings(_in_file(remarks, path))
     typer.echo(f"{clean(str(path))}: the configuration is fine.")
 
 

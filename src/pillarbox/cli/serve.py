@@ -11,13 +11,13 @@ import datetime
 import os
 import secrets
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import typer
 
 from pillarbox import __version__, wiring
-from pillarbox.cli.config import config_option, fail, find_config, load_or_exit
+from pillarbox.cli.config import config_option, fail, find_config, load_or_exit, print_warnings
 from pillarbox.config import ConfigError, Problem, Settings, load
 from pillarbox.events import Event, ServerStarted
 from pillarbox.server.process import WorkerStart
@@ -66,6 +66,9 @@ def _unwritable(settings: Settings, error: OSError) -> Problem:
 def run(path: Path | None, started: Callable[[], None] | None = None) -> int:
     """Serve by a configuration file; `started` is called once all workers answer. Returns the exit status."""
     settings = load_or_exit(path)
+    if problems := wiring.problems(settings):
+        fail(_in_file(problems, path))
+    print_warnings(_in_file(wiring.reminders(settings), path))
     try:
         log = Log(settings, started)
     except OSError as error:
@@ -82,6 +85,8 @@ def run(path: Path | None, started: Callable[[], None] | None = None) -> int:
             os.kill(os.getpid(), signal.SIGTERM)
             return settings
         fresh = load(find_config(path))
+        if problems := wiring.problems(fresh):
+            raise ConfigError(_in_file(problems, path))
         log.reopen(fresh)
         return fresh
 
@@ -100,8 +105,13 @@ def run(path: Path | None, started: Callable[[], None] | None = None) -> int:
     try:
         return Supervisor(world).run()
     except ConfigError as error:
-        file = str(find_config(path))
-        fail([dataclasses.replace(problem, source=problem.source or file) for problem in error.problems])
+        fail(_in_file(error.problems, path))
+
+
+def _in_file(problems: Iterable[Problem], path: Path | None) -> list[Problem]:
+    """The problems, each with the file that it is in."""
+    file = str(find_config(path))
+    return [dataclasses.replace(problem, source=problem.source or file) for problem in problems]
 
 
 def _on_terminal() -> bool:

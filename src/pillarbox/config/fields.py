@@ -144,12 +144,17 @@ def _reason(text: str) -> str:
 
 def _ciphers(text: str) -> str:
     if text:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ciphers(text)
+            context.set_ciphers(text)
         except (ssl.SSLError, ValueError):
             raise Wrong(
                 f'OpenSSL knows no cipher in "{text}"', 'write "" for a safe choice, or see `openssl ciphers`'
             ) from None
+        for cipher in context.get_ciphers():
+            if "Au=None" in cipher["description"] or "Enc=None" in cipher["description"]:
+                what = f'"{text}" lets {cipher["name"]} in, which does not encrypt, or does not prove who the server is'
+                raise Wrong(what, 'write "" for a safe choice, or add ":!aNULL:!eNULL"')
     return text
 
 

@@ -31,14 +31,17 @@ IMPLICIT_PORT = 995
 STARTTLS_PORT = 110
 
 
+LARGEST_EXCEPTION = {4: 8, 6: 16}
+"""Prefix lengths by IP version: no organisation has a larger network than that, so a larger one is everyone's."""
+
+
 def _not_everyone(networks: tuple[Network, ...]) -> tuple[Network, ...]:
     if not networks:
         raise Wrong("the list is empty: the exception is for no one", "name the networks, or remove the table")
     for network in networks:
-        if network.prefixlen == 0:
-            raise Wrong(
-                f'"{network}" would let the whole world log in without TLS', "name the few networks that need it"
-            )
+        if network.prefixlen < LARGEST_EXCEPTION[network.version] and not network.is_private:
+            what = f'"{network}" would let half the world log in without TLS'
+            raise Wrong(what, "name the few networks that need it")
     return networks
 
 

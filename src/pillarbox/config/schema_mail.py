@@ -169,6 +169,11 @@ class Maildir(Section):
     mark_seen: bool = setting(
         False, "Whether a message that was retrieved is marked as seen (:2,S) when the session ends."
     )
+    must_exist: bool = setting(
+        False,
+        'Whether an account without a Maildir is answered "[SYS/TEMP]" instead of with an empty maildrop. '
+        "Set it where Maildirs are made beforehand: a disk that is not mounted then looks like no mail to nobody.",
+    )
     scan_threads: int = setting(4, "Threads that read directories and cold files, for each worker.", ge=1, le=256)
 
 

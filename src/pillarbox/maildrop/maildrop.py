@@ -41,6 +41,7 @@ class Facts(NamedTuple):
         header: stored octets of the header and the empty line that ends it (all of it when there is no empty line).
         surrogate: octets in CRLF form of the surrogate (RFC 6858); equals `octets` unless `UTF8_HEADER` is set.
         shape: see `Shape`.
+        version: the store's mark of the content that these were computed from; 0 where it has none.
     """
 
     size: int
@@ -48,6 +49,7 @@ class Facts(NamedTuple):
     header: int
     surrogate: int
     shape: Shape
+    version: int = 0
 
 
 class Lease(NamedTuple):

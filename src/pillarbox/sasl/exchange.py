@@ -1,6 +1,7 @@
 """One SASL exchange inside AUTH, from the protocol's lines to a claim: base64, `=`, `*`, the empty challenge.
 
-Rules: bad base64 ends the exchange and nothing else (P45); `=` as the initial response is the empty one; `*` cancels.
+Rules: bad base64 ends the exchange and nothing else (P45); `=` as the initial response is the empty one. Cancelling
+with `*` is between the client and the session, and never comes here.
 Serves RFC 5034 §4.
 """
 
@@ -42,9 +43,7 @@ class ServerExchange:
         return self._step(b"" if initial == b"=" else decode(initial))
 
     def respond(self, line: bytes) -> Step:
-        """Go on with a line of the exchange, as sent."""
-        if line == b"*":
-            return Failed("cancelled by the client")
+        """Go on with a line of the exchange, as sent; not with a cancelling `*`."""
         return self._step(decode(line))
 
     def _step(self, data: bytes | None) -> Step:

@@ -63,6 +63,10 @@ class Handshakes:
         self.active = 0
 
 
+class OtherProtocolError(Exception):
+    """The peer does not speak POP3."""
+
+
 class NoPlaceError(Exception):
     """Too many handshakes are under way."""
 
@@ -147,6 +151,8 @@ class Connection:
             session.context.sink.emit(MaildropFailed(session=session.id, user=user, reason=str(error), permanent=False))
         except NoPlaceError:
             how = "no place"
+        except OtherProtocolError:
+            how = "wrong protocol"
         except asyncio.CancelledError:
             how = "cut"
             raise
@@ -192,7 +198,11 @@ class Connection:
 
     async def _expect_handshake(self) -> bool:
         """Whether the client's next octet begins a TLS handshake; anything else gets no answer (P55)."""
-        first = await self._channel.peek(8, self._times.handshake)
+        try:
+            first = await self._channel.peek(8, self._times.handshake)
+        except DeadlinePassed:
+            self._tls_failed("nothing came")
+            raise
         if first[:1] == TLS_HANDSHAKE:
             return True
         self._wrong_protocol("HTTP" if first[:4] in (b"GET ", b"POST", b"HEAD") else "cleartext on the TLS port")
@@ -299,7 +309,7 @@ class Connection:
         """A ClientHello on the cleartext port is no command line (P55)."""
         if self._peer.begins_with(TLS_HANDSHAKE):
             self._wrong_protocol("TLS on the cleartext port")
-            raise ChannelClosed
+            raise OtherProtocolError
 
     async def _stream(self, out: list[bytes | bytearray], body: AsyncGenerator[bytes | bytearray, None]) -> None:
         """Send a long body slice by slice; the last slice leaves together with the final line (P11)."""

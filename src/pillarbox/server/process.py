@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from pillarbox.config.problem import ConfigError
 from pillarbox.config.schema import Settings
-from pillarbox.events import Sink, internal_error
+from pillarbox.events import Sink, Warned, internal_error
 from pillarbox.server.gate import Gate
 from pillarbox.server.listeners import WorkerSocket
 from pillarbox.server.privileges import Identity, allow_many_files, become, die_with, keep_secrets_in_memory
@@ -149,6 +149,7 @@ def _child(birth: Birth, parent: int, reading: int, writing: int) -> NoReturn:
         birth.forget()
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         become(birth.identity)
+        _check_interpreter(birth)
         keep_secrets_in_memory()
         allow_many_files()
         if die_with(parent):
@@ -163,6 +164,13 @@ def _child(birth: Birth, parent: int, reading: int, writing: int) -> NoReturn:
         reporter.say(f"internal error: {type(error).__name__}".encode())
     finally:
         _end(status)
+
+
+def _check_interpreter(birth: Birth) -> None:
+    """Python reads modules when they are first needed: an account that cannot read them would fail in odd places."""
+    if not os.access(os.__file__, os.R_OK):
+        text = f"uid {os.geteuid()} (server.user) cannot read the Python in {sys.prefix}: install it where it can"
+        birth.sink.emit(Warned(about="python", text=text))
 
 
 def _end(status: int) -> NoReturn:

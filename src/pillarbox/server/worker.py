@@ -46,6 +46,9 @@ FULL = Reply(False, "too many connections, please try again later", ResponseCode
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+_HEADER_REASONS = {ChannelClosed: "the connection was closed before it came", DeadlinePassed: "it did not come in time"}
+
+
 class Admission(Protocol):
     """Counts connections, over all workers of the machine."""
 
@@ -171,7 +174,7 @@ class Worker:
         try:
             header = await self._read_header(channel)
         except (ProxyHeaderError, ChannelClosed, DeadlinePassed) as error:
-            reason = str(error) or type(error).__name__
+            reason = _HEADER_REASONS.get(type(error)) or str(error)
             self._context.sink.emit(ProxyHeaderRefused(peer=proxy, listener=entry.name, reason=reason))
             channel.abort()
             return

@@ -101,10 +101,10 @@ _TEXTS: dict[str, tuple[str, str, str]] = {
         "ce message est marqué comme supprimé",
         "ese mensaje está marcado como borrado",
     ),
-    "that message was removed by another program": (
-        "diese Nachricht wurde von einem anderen Programm entfernt",
-        "ce message a été retiré par un autre programme",
-        "otro programa eliminó ese mensaje",
+    "that message was removed or altered by another program": (
+        "diese Nachricht wurde von einem anderen Programm entfernt oder verändert",
+        "ce message a été retiré ou modifié par un autre programme",
+        "otro programa eliminó o modificó ese mensaje",
     ),
     "that message cannot be read now": (
         "diese Nachricht kann zurzeit nicht gelesen werden",

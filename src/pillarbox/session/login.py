@@ -7,6 +7,7 @@ Serves RFC 1939 §4 and §7, RFC 2595 §4, RFC 5034, RFC 6856 §2-§3.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pillarbox.auth.attempt import Accepted, Account, Attempt, Outcome, Refused
@@ -19,7 +20,7 @@ from pillarbox.events import (
     Secret,
 )
 from pillarbox.maildrop.errors import MaildropBusy, MaildropUnavailable
-from pillarbox.sasl import Challenged, Failed, ServerExchange, Step
+from pillarbox.sasl import Challenged, Claimed, Failed, ServerExchange, ServerMechanism, Step
 from pillarbox.session.languages import LANGUAGES, matching
 from pillarbox.wire.commands import Command
 from pillarbox.wire.replies import Challenge, Reply, ResponseCode
@@ -110,6 +111,7 @@ async def auth(session: Session, command: Command) -> Answer:
         return Reply(True, "mechanisms follow", body="".join(f"{name}\r\n" for name in mechanisms).encode("ascii"))
     name, _, initial = command.argument.partition(b" ")
     if not session.login_allowed:
+        session.name = _named_in_clear(mechanisms.get(name.decode("ascii", "replace").upper()), initial)
         session.saw_cleartext("AUTH", secret_seen=bool(initial))
         return _TLS_FIRST
     factory = mechanisms.get(name.decode("ascii", "replace").upper())
@@ -120,8 +122,19 @@ async def auth(session: Session, command: Command) -> Answer:
     return await _advance(session, session.exchange.begin(initial))
 
 
+def _named_in_clear(factory: Callable[[], ServerMechanism] | None, initial: bytes) -> str:
+    """Whose secret was sent where anybody could read it, so that it can be changed (P54); "" if it cannot be told."""
+    if factory is None or not initial:
+        return ""
+    step = ServerExchange(factory()).begin(initial)
+    return step.claim.authcid if isinstance(step, Claimed) else ""
+
+
 async def respond(session: Session, line: bytes) -> Answer:
     """A line inside a SASL exchange."""
+    if line == b"*":  # RFC 5034 §4: the client thought better of it, which is no failure
+        session.exchange = session.pending = None
+        return Reply(False, "exchange cancelled")
     if session.pending is not None:
         account, session.pending = session.pending, None
         mechanism = session.exchange.mechanism if session.exchange is not None else ""
@@ -152,7 +165,7 @@ async def _advance(session: Session, step: Step) -> Answer:
 
 
 def fail_exchange(session: Session, reason: str) -> Reply:
-    """End the exchange: broken, over-long or cancelled. Nobody's credentials were refused, so no [AUTH] (P44)."""
+    """End the exchange: broken or over-long. Nobody's credentials were refused, so no [AUTH] (P44)."""
     mechanism = session.exchange.mechanism if session.exchange is not None else ""
     session.exchange = None
     session.pending = None

@@ -16,7 +16,7 @@ from pillarbox.maildrop.stores.maildir.opened import MaildirMaildrop
 ROW = st.tuples(
     st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), min_size=1, max_size=30),
     st.integers(0, 1),
-    st.builds(Facts, *[st.integers(0, 2**48)] * 4, st.integers(0, 63).map(Shape)),
+    st.builds(Facts, *[st.integers(0, 2**48)] * 4, st.integers(0, 63).map(Shape), st.integers(0, 2**64 - 1)),
     st.binary(min_size=1, max_size=70).filter(lambda octets: b"\0" not in octets),
 )
 

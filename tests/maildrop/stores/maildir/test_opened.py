@@ -146,3 +146,44 @@ def test_nothing_works_after_release(box: Box) -> None:
                 await call
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_p7_a_message_replaced_by_one_of_equal_size_is_not_sent_by_what_was_known_of_it(
+    box: Box, in_place: bool
+) -> None:
+    """P7: a line that has to be stuffed must not get through because an older message had none."""
+    name = box.deliver(b"Subject: y\r\n\r\n" + b"a" * 24 + b"\r\n")
+    box.run(lambda maildrop: retrieve(maildrop, 0))
+    forged = b"Subject: y\r\n\r\naaa\r\n.\r\n+OK forged!\n.\nx\r\r\n"
+    path = box.path / "new" / name
+    if in_place:
+        path.write_bytes(forged)
+    else:
+        (box.path / "tmp" / "x").write_bytes(forged)
+        (box.path / "tmp" / "x").rename(path)
+
+    async def altered(maildrop: MaildirMaildrop) -> None:
+        with pytest.raises(MessageGone, match="altered"):
+            await retrieve(maildrop, 0)
+
+    box.run(altered)
+
+    async def examined(maildrop: MaildirMaildrop) -> None:
+        assert await retrieve(maildrop, 0) == wire_form(forged)
+
+    box.run(examined)
+
+
+def test_a_message_restored_with_the_same_octets_is_sent(box: Box) -> None:
+    """A backup that is played back changes inodes and times, and nothing for the client."""
+    message = b"Subject: y\n\n.dot\n"
+    name = box.deliver(message)
+    box.run(lambda maildrop: retrieve(maildrop, 0))
+    (box.path / "tmp" / "x").write_bytes(message)
+    (box.path / "tmp" / "x").rename(box.path / "new" / name)
+
+    async def use(maildrop: MaildirMaildrop) -> None:
+        assert await retrieve(maildrop, 0) == wire_form(message)
+
+    box.run(use)

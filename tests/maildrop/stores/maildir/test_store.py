@@ -194,7 +194,7 @@ def test_a_link_with_size_hints_is_not_followed(maildir: Path) -> None:
     (maildir / "new" / "1.a,S=7,W=8").symlink_to(secret)
 
     async def run() -> None:
-        store = MaildirStore(MemorySink(), clock=time.time)
+        store = MaildirStore(MemorySink(), clock=time.time, hints_from=0)
         maildrop = await store.open(str(maildir), "s")
         with pytest.raises(Exception, match="not a regular file"):
             await maildrop.read(0, 0, 100)
@@ -352,13 +352,47 @@ def test_lock_is_seen_by_other_processes_and_dies_with_them(maildir: Path) -> No
     assert opened_ids(maildir) == [b"1.a", b"2.b"]
 
 
+def test_p3_size_hints_of_a_few_new_messages_are_not_believed(maildir: Path) -> None:
+    """P1, P3, P4: Dovecot's `W=` counts neither a missing last line ending nor a bare CR."""
+    (maildir / "new" / "1.a,S=28,W=30").write_bytes(b"Subject: x\n\nno final newline")
+    (maildir / "new" / "2.b,S=16,W=19").write_bytes(b"Subject: x\n\na\rb\n")
+
+    async def octets() -> list[int]:
+        store = MaildirStore(MemorySink(), clock=time.time)
+        maildrop = await store.open(str(maildir), "s")
+        listed = list((await maildrop.list()).octets)
+        await maildrop.release()
+        return listed
+
+    assert asyncio.run(octets()) == [32, 20]
+
+
+def test_a_missing_maildir_can_be_an_error(tmp_path: Path) -> None:
+    """A disk that is not mounted must not look like a maildrop whose mail was all fetched."""
+
+    async def run() -> None:
+        store = MaildirStore(MemorySink(), clock=time.time, must_exist=True)
+        with pytest.raises(MaildropUnavailable, match="mounted") as error:
+            await store.open(str(tmp_path / "ada"), "s")
+        assert not error.value.permanent
+
+    asyncio.run(run())
+
+
+def test_a_directory_that_is_no_maildir_is_left_alone(maildir: Path) -> None:
+    bare = maildir.parent / "bare"
+    bare.mkdir()
+    assert opened_ids(bare) == []
+    assert list(bare.iterdir()) == []
+
+
 def test_size_hints_are_used_and_corrected(maildir: Path) -> None:
     """P3: `S=` and `W=` are listed without opening the file; a wrong one is reported, and right the next time."""
     (maildir / "new" / "1.a,S=4,W=6").write_bytes(b"x\ny\n")
     (maildir / "new" / "2.b,S=9,W=99").write_bytes(b"wrong\n")
     (maildir / "new" / "3.c,S=4,W=5").write_bytes(b"a\nno")  # its last line ending is not counted
     sink = MemorySink()
-    store = MaildirStore(sink, clock=time.time)
+    store = MaildirStore(sink, clock=time.time, hints_from=0)
 
     async def octets() -> list[int]:
         maildrop = await store.open(str(maildir), "s")

@@ -110,6 +110,14 @@ def open_file(directory: int, name: str) -> tuple[int, os.stat_result]:
     return descriptor, status
 
 
+def content_version(status: os.stat_result) -> int:
+    """A number that differs once a file was written to, or replaced by another: of its mtime and its inode.
+
+    The ctime is left out: it changes with every flag.
+    """
+    return (status.st_mtime_ns ^ status.st_ino * 0x9E37_79B9_7F4A_7C15) & 0xFFFF_FFFF_FFFF_FFFF
+
+
 def names_in(root: int, directory: int) -> tuple[list[str], Stamp]:
     """The names in `new` or `cur`, and the stamp under which they were all there.
 

@@ -26,13 +26,13 @@ from pillarbox.maildrop.wire_form import SHAPES
 
 T = TypeVar("T")
 
-_MAGIC = b"PBXINDX1"
+_MAGIC = b"PBXINDX2"
 _ORDER = 0x01020304
 _PREFIX = struct.Struct("=8sI")
 # order mark, imported, count, octets, surrogate octets, stamps of new and cur, length of the names and of the ids
 _HEADER = struct.Struct("=8sIIIQQQqqQQqqQQQQ")
 _NUMBER = struct.Struct("=Q")
-_WIDE = ("octets", "surrogate", "size", "header")
+_WIDE = ("octets", "surrogate", "size", "header", "version")
 _TEMPORARY = INDEX_FILE + ".tmp"
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -56,6 +56,7 @@ class Rows:
     surrogate: array[int] = field(default_factory=lambda: array("Q"))
     size: array[int] = field(default_factory=lambda: array("Q"))
     header: array[int] = field(default_factory=lambda: array("Q"))
+    version: array[int] = field(default_factory=lambda: array("Q"))
     shape: bytearray = field(default_factory=bytearray)
     unique_ids: list[bytes] | None = None
     stamps: tuple[Stamp, Stamp] = (MISSING, MISSING)
@@ -77,6 +78,7 @@ class Rows:
         _insert(self.surrogate, at, [value[2].surrogate for value in values])
         _insert(self.size, at, [value[2].size for value in values])
         _insert(self.header, at, [value[2].header for value in values])
+        _insert(self.version, at, [value[2].version for value in values])
         _insert(self.shape, at, [int(value[2].shape) for value in values])
         if self.unique_ids is not None:
             _insert(self.unique_ids, at, [value[3] for value in values])
@@ -84,8 +86,11 @@ class Rows:
     def columns(self) -> list[MutableSequence[Any]]:  # Any: each column has its own type
         """All columns that are there."""
         ids: list[MutableSequence[Any]] = [] if self.unique_ids is None else [self.unique_ids]
-        wide = (self.octets, self.surrogate, self.size, self.header)
-        return [self.names, self.directories, *wide, self.shape, *ids]
+        return [self.names, self.directories, *self._wide(), self.shape, *ids]
+
+    def _wide(self) -> tuple[array[int], ...]:
+        """The columns of `_WIDE`, in its order."""
+        return self.octets, self.surrogate, self.size, self.header, self.version
 
     def encode(self) -> bytes:
         """The index as octets."""
@@ -94,7 +99,7 @@ class Rows:
         totals = (sum(self.octets), sum(self.surrogate))
         fixed = (_ORDER, self.imported, len(self.names), *totals, *self.stamps[0], *self.stamps[1])
         header = _HEADER.pack(_MAGIC, 0, *fixed, len(names), len(ids))[_PREFIX.size :]
-        columns = (self.octets, self.surrogate, self.size, self.header, self.shape, self.directories)
+        columns: tuple[array[int] | bytearray, ...] = (*self._wide(), self.shape, self.directories)
         parts = (header, *columns, names, ids)
         checksum = 0
         for part in parts:
@@ -160,18 +165,19 @@ class Index:
         """The facts of one message."""
         count, raw = self.count, self.raw
         start = self._columns + 8 * at
-        octets, surrogate, size, header = (
+        octets, surrogate, size, header, version = (
             _NUMBER.unpack_from(raw, start)[0],
             _NUMBER.unpack_from(raw, start + 8 * count)[0],
             _NUMBER.unpack_from(raw, start + 16 * count)[0],
             _NUMBER.unpack_from(raw, start + 24 * count)[0],
+            _NUMBER.unpack_from(raw, start + 32 * count)[0],
         )
-        shape = SHAPES[raw[self._columns + 32 * count + at] & 63]
-        return Facts(size, octets, header, surrogate, shape)
+        shape = SHAPES[raw[self._columns + 40 * count + at] & 63]
+        return Facts(size, octets, header, surrogate, shape, version)
 
     def directory(self, at: int) -> int:
         """`NEW` or `CUR`."""
-        return 1 if self.raw[self._columns + 33 * self.count + at] else 0
+        return 1 if self.raw[self._columns + 41 * self.count + at] else 0
 
     def names(self) -> list[str]:
         """The file names. A new list every time."""
@@ -190,8 +196,8 @@ class Index:
 
     def rows(self) -> Rows:
         """A copy to be changed."""
-        octets, surrogate, size, header = (array("Q", self.column(name).tobytes()) for name in _WIDE)
-        shapes = self._columns + 32 * self.count
+        octets, surrogate, size, header, version = (array("Q", self.column(name).tobytes()) for name in _WIDE)
+        shapes = self._columns + 40 * self.count
         own_ids = len(self.raw) > self._names + len(self._name_octets())
         return Rows(
             self.names(),
@@ -200,6 +206,7 @@ class Index:
             surrogate,
             size,
             header,
+            version,
             bytearray(self.raw[shapes : shapes + self.count]),
             self.unique_ids() if own_ids else None,
             self.stamps,
@@ -214,6 +221,7 @@ class Index:
             rows.surrogate[at] = facts.surrogate
             rows.size[at] = facts.size
             rows.header[at] = facts.header
+            rows.version[at] = facts.version
             rows.shape[at] = int(facts.shape)
         if forgotten:
             rows.remove(forgotten)

@@ -94,12 +94,12 @@ class Locks:
 
 def _holder(device: int, inode: int) -> int:
     """The process that holds a lock on a file, from /proc/locks; 0 when it cannot be told."""
-    wanted = f"{os.major(device):02x}:{os.minor(device):02x}:{inode}"
+    wanted = b"%02x:%02x:%d" % (os.major(device), os.minor(device), inode)
     try:
-        with open("/proc/locks", encoding="ascii") as locks:
+        with open("/proc/locks", "rb") as locks:
             for line in locks:
                 fields = line.split()
-                if "->" not in fields and len(fields) > 5 and fields[1] == "FLOCK" and fields[5] == wanted:
+                if b"->" not in fields and len(fields) > 5 and fields[1] == b"FLOCK" and fields[5] == wanted:
                     return max(int(fields[4]), 0)
     except (OSError, ValueError):
         pass

@@ -199,11 +199,12 @@ class MaildirMaildrop:
         # From here on `release` closes the descriptor, also when this call is cancelled.
         self._file = (-1, descriptor, facts)
         if not int(facts.shape) & _KNOWN:
-            facts = await self._learn(index, descriptor, status.st_size, facts)
+            facts = await self._learn(index, descriptor, status, facts)
+        elif facts.version != files.content_version(status):
+            # Written to, replaced or restored: what was known of it may let a line through that has to be stuffed.
+            facts = await self._look_again(index, descriptor, status, facts)
         if facts.size != status.st_size:
-            self._forgotten.add(index)
-            self._close_file()
-            raise MessageGone(index, "altered by another program")
+            raise self._altered(index)
         self._file = (index, descriptor, facts)
         return self._file
 
@@ -241,12 +242,28 @@ class MaildirMaildrop:
         except FileNotFoundError:
             raise MessageGone(index) from None
 
-    async def _learn(self, index: int, descriptor: int, size: int, hint: Facts) -> Facts:
-        """The facts of a message whose file name told its sizes only."""
-        if size <= READ_SIZE:
-            facts = examine([await self._octets(index, descriptor, 0, size)])
+    async def _examine(self, index: int, descriptor: int, status: os.stat_result) -> Facts:
+        if status.st_size <= READ_SIZE:
+            facts = examine([await self._octets(index, descriptor, 0, status.st_size)])
         else:
             facts = await self._worker.run(lambda: examine(chunks(descriptor)))
+        return facts._replace(version=files.content_version(status))
+
+    async def _look_again(self, index: int, descriptor: int, status: os.stat_result, known: Facts) -> Facts:
+        facts = await self._examine(index, descriptor, status)
+        if (facts.size, facts.octets, facts.surrogate) != (known.size, known.octets, known.surrogate):
+            raise self._altered(index)  # P3: what was listed is no longer what would be sent
+        self._learned[index] = facts
+        return facts
+
+    def _altered(self, index: int) -> MessageGone:
+        self._forgotten.add(index)
+        self._close_file()
+        return MessageGone(index, "altered by another program")
+
+    async def _learn(self, index: int, descriptor: int, status: os.stat_result, hint: Facts) -> Facts:
+        """The facts of a message whose file name told its sizes only."""
+        facts = await self._examine(index, descriptor, status)
         self._learned[index] = facts
         # P4: some programs do not count the last line ending that is missing.
         expected = {facts.octets, facts.octets - 2} if int(facts.shape) & _UNTERMINATED else {facts.octets}
@@ -275,9 +292,7 @@ class MaildirMaildrop:
             except OSError as error:
                 raise MessageGone(index, os.strerror(error.errno or errno.EIO)) from error
         if got < length:
-            self._forgotten.add(index)
-            self._close_file()
-            raise MessageGone(index, "altered by another program")
+            raise self._altered(index)
         return data
 
     def _close_file(self) -> None:

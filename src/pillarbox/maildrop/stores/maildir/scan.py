@@ -1,8 +1,9 @@
 """From the directories of a Maildir to its index: what came, what went, and the facts of what is new.
 
-Rules: a message is known by its base name, so that flags and the move from `new` to `cur` change nothing. A file that
-says its sizes in its name (`,S=` and `,W=`, as Dovecot writes them) is not opened; any other new one is read once. What
-cannot be offered safely is hidden and reported, never an error for the rest. `tmp` is never looked at.
+Rules: a message is known by its base name, so that flags and the move from `new` to `cur` change nothing. A new file is
+read once. Only where very many are new is one that says its sizes in its name (`,S=` and `,W=`, as Dovecot writes them)
+not opened: the name may be wrong, for Dovecot does not count a missing last line ending (P4). What cannot be offered
+safely is hidden and reported, never an error for the rest. `tmp` is never looked at.
 
 A `Scan` works in steps, so that its caller can do them on the loop or in a thread and others get their turn between.
 """
@@ -24,6 +25,7 @@ from pillarbox.maildrop.stores.maildir.directory import (
     UNTRUSTED,
     Stamp,
     base_name,
+    content_version,
     delivery_order,
     names_in,
     open_directory,
@@ -53,7 +55,9 @@ _Place = tuple[int, str]  # directory and file name
 class Scan:
     """One look at a Maildir. Call `look`, then `read` while `pending` is not 0, then `result`."""
 
-    def __init__(self, root: int, old: Index | None, stamps: tuple[Stamp, Stamp], rule: UniqueIdRule) -> None:
+    def __init__(
+        self, root: int, old: Index | None, stamps: tuple[Stamp, Stamp], rule: UniqueIdRule, hints_from: int = 0
+    ) -> None:
         """Prepare a scan.
 
         Args:
@@ -61,6 +65,7 @@ class Scan:
             old: what was known before.
             stamps: of `new` and `cur` now; a directory whose stamp is in `old` is not listed again.
             rule: gives unique-ids to new messages.
+            hints_from: sizes in file names are believed when more messages than this are new.
         """
         self.hidden: list[tuple[str, str]] = []
         """File names that are not offered, and why."""
@@ -70,6 +75,7 @@ class Scan:
         self._old = old
         self._stamps = list(stamps)
         self._rule = rule
+        self._hints_from = hints_from
         self._rows = Rows() if old is None else old.rows()
         self._unread: list[tuple[_Place, bytes]] = []
         self._renamed = False
@@ -91,12 +97,13 @@ class Scan:
         self.changed = self._old is None or bool(added or gone or self._renamed)
         self._rows.remove(gone)
         known: list[tuple[str, int, Facts, bytes]] = []
+        trusting = len(added) > self._hints_from
         for place in self._without_doubles(added):
             unique_id = self._rule(base_name(place[1]))
             if unique_id is None:
                 self.hidden.append((place[1], "their unique-ids cannot be stored"))
                 self._again = True
-            elif facts := hinted(place[1]):
+            elif trusting and (facts := hinted(place[1])):
                 known.append((place[1], place[0], facts, unique_id))
             else:
                 self._unread.append((place, unique_id))
@@ -201,9 +208,9 @@ class Scan:
 
     def _facts(self, directory: int, name: str) -> Facts | None:
         try:
-            descriptor, _ = open_file(directory, name)
+            descriptor, status = open_file(directory, name)
             try:
-                return examine(chunks(descriptor))
+                return examine(chunks(descriptor))._replace(version=content_version(status))
             finally:
                 os.close(descriptor)
         except FileNotFoundError:

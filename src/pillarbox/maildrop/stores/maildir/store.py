@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pillarbox.events import MessagesHidden, Sink, UpdateResumed, Warned
+from pillarbox.maildrop.errors import MaildropUnavailable
 from pillarbox.maildrop.maildrop import Lease
 from pillarbox.maildrop.stores.maildir import directory as files
 from pillarbox.maildrop.stores.maildir import imports, unique_ids, update
@@ -29,6 +30,7 @@ from pillarbox.maildrop.stores.maildir.work import Threads, Worker
 
 _INLINE_DIRECTORY = 64 * 1024  # octets of a directory that is listed on the loop: some hundred messages
 _INLINE_FILES = 4  # new messages that are read on the loop: they were delivered a moment ago and are in memory
+HINTS_FROM = 1000  # fewer new messages are read: exact, and quick, for they were delivered a moment ago
 _BATCH = 256  # messages read in one piece of work, so that other sessions get their turn
 _SAVED_EVERY = 4096  # messages read before an unfinished index is saved, so that a client that gives up costs nothing
 _CACHED_OCTETS = 64 << 20  # of indexes that cannot be saved
@@ -58,9 +60,11 @@ class MaildirStore:
         *,
         clock: Callable[[], float],
         mark_seen: bool = False,
+        must_exist: bool = False,
         source: Source | None = None,
         dovecot_format: str = "%08Xu%08Xv",
         threads: int = 4,
+        hints_from: int = HINTS_FROM,
         flock: Flock | None = None,
         step: update.Step = update.no_step,
     ) -> None:
@@ -69,10 +73,12 @@ class MaildirStore:
         Args:
             sink: takes `MessagesHidden`, `UpdateResumed` and `Warned`.
             clock: UTC seconds.
+            must_exist: whether a Maildir that is not there is an error instead of an empty maildrop.
             mark_seen: whether UPDATE gives retrieved messages the flag S (P24).
             source: whose unique-ids to take over once from each Maildir (P29).
             dovecot_format: Dovecot's `pop3_uidl_format` of that time.
             threads: at most so many, for what may wait for a disk.
+            hints_from: sizes in file names are believed when more messages than this are new.
             flock: instead of `fcntl.flock`.
             step: told each step of an UPDATE.
 
@@ -84,6 +90,8 @@ class MaildirStore:
         self._clock = clock
         self._source = source
         self._dovecot_format = dovecot_format
+        self._hints_from = hints_from
+        self._must_exist = must_exist
         locks = Locks() if flock is None else Locks(flock)
         self._shared = Shared(sink, locks, Threads(threads), mark_seen, step)
         self._unsaved: OrderedDict[Identity, Index] = OrderedDict()
@@ -99,6 +107,8 @@ class MaildirStore:
         root = files.open_root(maildrop)
         held = None
         index = EMPTY
+        if root is None and self._must_exist:
+            raise MaildropUnavailable(f"{maildrop}: there is no Maildir (is its disk mounted?)")
         if root is not None:
             try:
                 held = self._shared.locks.acquire(root, session, now)
@@ -165,7 +175,7 @@ class MaildirStore:
         old, stamps, size = known
         inline = size <= _INLINE_DIRECTORY
         rule, imported = self._rule(root) if inline and self._source is None else await worker.run(self._rule, root)
-        scan = Scan(root, old, stamps, rule)
+        scan = Scan(root, old, stamps, rule, self._hints_from)
         if imported:
             scan.mark_imported()
         if inline:
@@ -181,6 +191,8 @@ class MaildirStore:
             if read % _SAVED_EVERY == 0 and scan.pending:
                 await worker.run(lambda: indexes.save(root, scan.result(started)))
         index = scan.result(started) if inline else await worker.run(scan.result, started)
+        if stamps == (files.MISSING, files.MISSING):
+            return index  # no `new` and no `cur`: nothing is written into what may be no Maildir at all
         if scan.changed or old is None or index.stamps != old.stamps:
             saved = (
                 indexes.save(root, index)

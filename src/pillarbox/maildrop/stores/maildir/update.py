@@ -5,8 +5,9 @@ if need be at the next opening. Then the files are unlinked, `new` and `cur` are
 removed. Messages are found by base name, because flags may change at any time. One that is gone already counts as
 removed. Nothing is ever removed that was not marked in a session that ended with QUIT.
 
-On a full disk there is no room for an intent. The files are then unlinked without one: QUIT was sent, each unlink is
-final by itself, and a crash between two of them only leaves messages that are offered again.
+On a full disk there is no room for an intent, and where only `new` and `cur` may be written to there is no place for
+it. The files are then unlinked without one: QUIT was sent, each unlink is final by itself, and a crash between two of
+them only leaves messages that are offered again.
 
 Serves RFC 1939 §6.
 """
@@ -37,7 +38,7 @@ Step = Callable[[str], None]
 _MAGIC = b"pillarbox-intent 1"
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_NO_INTENT = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM}
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 _NO_SYNC = {errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP}
 
@@ -126,7 +127,7 @@ def mark_seen(root: int, places: Sequence[tuple[int, str]]) -> None:
 
 
 def _write_intent(root: int, bases: list[str], session: str, step: Step) -> bool:
-    """Make the intent durable. False when there is no room for it."""
+    """Make the intent durable. False when there is no room or no place for it."""
     body = os.fsencode("\0".join(bases))
     raw = b"%b %d %08x %b\n%b" % (_MAGIC, len(body), zlib.crc32(body), session.encode("ascii", "replace"), body)
     _remove_intent(root)  # nothing that lies there is ours: the opening has carried it through
@@ -142,9 +143,9 @@ def _write_intent(root: int, bases: list[str], session: str, step: Step) -> bool
         step("intended")
     except OSError as error:
         _remove_intent(root)
-        if error.errno in _FULL:
+        if error.errno in _NO_INTENT:
             return False
-        if error.errno in _FORBIDDEN:
+        if error.errno == errno.EROFS:
             raise ReadOnly(os.strerror(error.errno)) from error
         raise unavailable(error, INTENT_FILE) from error
     return True
