@@ -100,13 +100,15 @@ def sources(settings: Settings, sink: Sink) -> list[Source]:
 def _passwd_file(auth: Auth, sink: Sink) -> Source:
     # Imported when it is asked for: its libraries are an extra, and cost a tenth of the start.
     from pillarbox.auth.passwd_file import PasswdFileSource
-    from pillarbox.auth.schemes import MissingLibrary, Schemes
+    from pillarbox.auth.schemes import MissingLibrary, Schemes, UnusableHash
 
     assert auth.passwd_file.path is not None  # the configuration's checks see to it
     try:
         schemes = Schemes(auth.passwd_file.default_scheme)
     except MissingLibrary as error:
         raise ConfigError([Problem("auth.sources", str(error))]) from error
+    except UnusableHash as error:
+        raise ConfigError([Problem("auth.passwd_file.default_scheme", str(error), 'write "CRYPT"')]) from error
     return PasswdFileSource(
         auth.passwd_file.path,
         schemes=schemes,

@@ -200,7 +200,7 @@ def _crypt_family() -> dict[str, Verifier]:
         from passlib.hash import des_crypt, md5_crypt, sha256_crypt, sha512_crypt
     except ImportError as error:
         raise MissingLibrary(
-            f"passwd-files need the library {error.name}: install it with  pip install 'pillarbox[passwd-file]'"
+            f"passwd-files need the library {error.name}: install it with: pip install 'pillarbox[passwd-file]'"
         ) from error
 
     def blowfish(text: str, password: bytes) -> bool:

@@ -169,7 +169,8 @@ def _child(birth: Birth, parent: int, reading: int, writing: int) -> NoReturn:
 def _check_interpreter(birth: Birth) -> None:
     """Python reads modules when they are first needed: an account that cannot read them would fail in odd places."""
     if not os.access(os.__file__, os.R_OK):
-        text = f"uid {os.geteuid()} (server.user) cannot read the Python in {sys.prefix}: install it where it can"
+        place = os.path.dirname(os.__file__)
+        text = f"uid {os.geteuid()} (server.user) cannot read {place}: parts that are loaded later may fail"
         birth.sink.emit(Warned(about="python", text=text))
 
 
