@@ -26,6 +26,7 @@ LAYERS = {
     "session": 3,
     "server": 4,
     "client": 4,
+    "lab": 6,
     "wiring": 7,
     "cli": 8,
     "testing": 9,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pillarbox.auth.accounts import AccountStore
-from pillarbox.auth.attempt import Accepted, Attempt, Decision, Origin, Outcome, Refused
+from pillarbox.auth.attempt import Accepted, Attempt, Decision, Origin, Outcome, Password, Refused
 from pillarbox.auth.cache import VerificationCache
 from pillarbox.auth.login_delay import LoginDelay
 from pillarbox.auth.passwords import MAX_PASSWORD_OCTETS, Hasher, HashingPool
@@ -112,6 +112,8 @@ class World:
             default_domain=self.default_domain,
             timing=Timing(1.0, 0.25),
             clock=lambda: self.now,
+            wall_clock=lambda: self.now,
+            tag_key=b"k" * 32,
             sleep=sleep,
             sink=self.sink,
             login_delay=self.login_delay,
@@ -129,7 +131,7 @@ class World:
 
 def attempt(login: str = "alice", password: bytes = b"right", authzid: str = "", address: str = "") -> Attempt:
     origin = ORIGIN._replace(address=address or ORIGIN.address)
-    return Attempt(login, Secret(password), "USER/PASS", "s1", origin, authzid)
+    return Attempt(login, Password(Secret(password)), "USER/PASS", "s1", origin, authzid)
 
 
 ALICE = Credential("alice@example.org", "right")
@@ -240,6 +242,8 @@ def test_a_delay_holds_up_no_one_else() -> None:
             default_domain="example.org",
             timing=Timing(1.0, 0.25),
             clock=lambda: 0.0,
+            wall_clock=lambda: 0.0,
+            tag_key=b"k" * 32,
             sleep=sleep,
             sink=MemorySink(),
         )

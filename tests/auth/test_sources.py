@@ -8,15 +8,20 @@ from pathlib import Path
 import pytest
 
 from pillarbox.auth.accounts import AccountStore
+from pillarbox.auth.app_password_text import AppPasswordText, parse
+from pillarbox.auth.app_passwords import AppPasswordStore, Grant
+from pillarbox.auth.keys import KeyFile
+from pillarbox.auth.mfa import Policy
 from pillarbox.auth.passwords import Hasher
 from pillarbox.auth.sources import AccountsSource, Credential, Source, SourceUnavailable
+from pillarbox.auth.totp import TotpStore, code_at
 
 FAST = Hasher(memory_kib=8, time_cost=1)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> AccountStore:
-    store = AccountStore(tmp_path / "accounts.sqlite", clock=lambda: 0.0, busy_seconds=0.01)
+    store = AccountStore(tmp_path / "accounts.sqlite", clock=lambda: 3000.0, busy_seconds=0.01)
     store.create()
     store.add("alice", FAST.hash(b"correct horse"), read_only=True, maildir="/srv/alice")
     return store
@@ -94,3 +99,62 @@ def test_an_upgrade_that_cannot_be_written_says_so(store: AccountStore, tmp_path
     (tmp_path / "accounts.sqlite").unlink()
     with pytest.raises(SourceUnavailable):
         source.upgrade(credential, b"correct horse")
+
+
+def test_the_rules_of_an_account_come_along(store: AccountStore) -> None:
+    store.set_mfa("alice", Policy.REQUIRED)
+    store.set_pop3("alice", False)
+    store.set_pop3_idle_days("alice", 9)
+    store.set_primary_over_pop3("alice", True)
+    credential, stored = found(AccountsSource(store, FAST), "alice"), store.show("alice")
+    assert (credential.mfa, credential.pop3, credential.pop3_idle_days) == (Policy.REQUIRED, False, 9)
+    assert (credential.primary_over_pop3, credential.totp, credential.last_login) == (True, False, None)
+    assert credential.password_epoch == stored.password_epoch > 0
+
+
+def test_app_passwords_and_codes_through_the_door(store: AccountStore, tmp_path: Path) -> None:
+    """P44: what cannot be told is unavailable, never wrong."""
+    keys = KeyFile(tmp_path / "secret.key")
+    app_passwords, totp = AppPasswordStore(store, keys), TotpStore(store, keys, clock=lambda: 3000.0)
+    source = AccountsSource(store, FAST, app_passwords=app_passwords, totp=totp)
+    made, secret = app_passwords.add("alice", Grant("phone", "mfa"))
+    text = parse(secret.reveal())
+    assert isinstance(text, AppPasswordText)
+    assert source.app_password("alice", text) == made
+    assert source.app_password("bob", text) is None
+    assert AccountsSource(store, FAST).app_password("alice", text) is None
+    totp.enrol("alice", bytes(20), code_at(bytes(20), 99))
+    assert found(source, "alice").totp
+    assert source.use_code("alice", code_at(bytes(20), 100))
+    assert not source.use_code("alice", code_at(bytes(20), 100))
+    assert not AccountsSource(store, FAST).use_code("alice", code_at(bytes(20), 101))
+
+    (tmp_path / "secret.key").unlink()
+    keys = KeyFile(tmp_path / "secret.key")
+    lost = AccountsSource(
+        store, FAST, app_passwords=AppPasswordStore(store, keys), totp=TotpStore(store, keys, clock=lambda: 3000.0)
+    )
+    for question in (lambda: lost.app_password("alice", text), lambda: lost.use_code("alice", "000000")):
+        with pytest.raises(SourceUnavailable, match="installation key is missing"):
+            question()
+
+
+def test_an_app_password_waits_out_a_busy_moment(store: AccountStore, tmp_path: Path) -> None:
+    app_passwords = AppPasswordStore(store, KeyFile(tmp_path / "secret.key"))
+    made, secret = app_passwords.add("alice", Grant("phone", "mfa"))
+    text = parse(secret.reveal())
+    assert isinstance(text, AppPasswordText)
+    store.close()
+    owner = sqlite3.connect(tmp_path / "accounts.sqlite", isolation_level=None)
+    owner.execute("PRAGMA locking_mode = EXCLUSIVE")
+    owner.execute("BEGIN IMMEDIATE")
+    owner.execute("UPDATE counter SET epoch = epoch")
+    answer = AccountsSource(store, FAST, app_passwords=app_passwords).app_password("alice", text)
+    assert isinstance(answer, Awaitable)
+
+    async def wait() -> object:
+        owner.execute("COMMIT")
+        owner.close()
+        return await answer
+
+    assert asyncio.run(wait()) == made

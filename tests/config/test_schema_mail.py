@@ -47,3 +47,11 @@ def test_unique_id_formats_stay_printable() -> None:
     for text in ("", "a b", "ü", "a\n"):
         with pytest.raises(ValidationError):
             Maildir(dovecot_format=text)
+
+
+def test_mechanisms_are_known_and_each_named_once() -> None:
+    assert Auth().mechanisms == ("PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "EXTERNAL")
+    assert Auth.model_validate({"mechanisms": []}).mechanisms == ()
+    for names in (["plain"], ["SCRAM-SHA-1"], ["PLAIN", "PLAIN"], "PLAIN"):
+        with pytest.raises(ValidationError):
+            Auth.model_validate({"mechanisms": names})

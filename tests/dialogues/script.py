@@ -25,7 +25,7 @@ the first case holds for all cases of the file; a case may add to it. Before the
     # dovecot: skip — …      this case (or file) is not held with Dovecot
 
 Backslash escapes (\r \n \0 \xNN \\) are octets; in C lines `<user>` is the account, `<pass>` its password, `<plain>`
-its SASL PLAIN response, `<spaces:N>` N spaces and `<x:N>` N times an x.
+its SASL PLAIN response, `<user64>` and `<pass64>` the two in base64, `<spaces:N>` N spaces and `<x:N>` N times an x.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ def spoken(text: str, account: str) -> bytes:
     plain = base64.b64encode(f"\0{account}\0{PASSWORD}".encode())
     data = text.encode().replace(b"<user>", account.encode()).replace(b"<pass>", PASSWORD.encode())
     data = data.replace(b"<plain>", plain)
+    data = data.replace(b"<user64>", base64.b64encode(account.encode()))
+    data = data.replace(b"<pass64>", base64.b64encode(PASSWORD.encode()))
     data = _REPEAT.sub(lambda match: (match[1] or b" ") * int(match[2] or match[4]), data)
     return octets(data.decode())
 

@@ -15,8 +15,8 @@ from typing import Protocol
 from tests.dialogues.script import PASSWORD
 from tests.peers.dovecot import Dovecot
 
-from pillarbox.auth.attempt import Accepted, Account, Attempt, Decision, Origin, Outcome, Refused
-from pillarbox.events import MemorySink
+from pillarbox.auth.attempt import Accepted, Account, Attempt, Decision, Origin, Outcome, Password, Refused, Salt
+from pillarbox.events import MemorySink, Secret
 from pillarbox.maildrop.stores.memory import MemoryStore
 from pillarbox.session.context import Context, Door, Policy
 from pillarbox.session.session import Session
@@ -55,8 +55,12 @@ class _OneAccount:
     def __init__(self, account: str) -> None:
         self._account = account
 
+    async def salt(self, login: str) -> Salt | Refused:
+        return Salt(b"salt", 4096)
+
     async def decide(self, attempt: Attempt) -> Decision:
-        if attempt.login == self._account and attempt.password.reveal() == PASSWORD.encode():
+        right = Password(Secret(PASSWORD))
+        if attempt.login == self._account and attempt.proof == right:
             return Accepted(Account(self._account, self._account))
         return Refused(Outcome.CREDENTIALS, "wrong password")
 
@@ -127,7 +131,7 @@ class CoreSpeaker:
 
     def start_tls(self) -> None:
         self._peer.secured()
-        self._session.secured(self._session.origin._replace(tls="TLSv1.3"))
+        self._session.secured(self._session.origin._replace(tls="TLSv1.3"), {})
 
     def fin(self) -> None:
         self._loop.run_until_complete(self._end("closed"))

@@ -96,7 +96,7 @@ service pop3-login {{
     ssl = yes
   }}
 }}
-auth_mechanisms = plain
+auth_mechanisms = plain login
 auth_failure_delay = 0
 auth_username_chars =
 passdb {{

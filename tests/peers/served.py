@@ -17,9 +17,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from pillarbox.auth.attempt import Accepted, Account, Attempt, Decision, Outcome, Refused
+from pillarbox.auth.attempt import Accepted, Account, Attempt, Authenticator, Decision, Outcome, Password, Refused, Salt
 from pillarbox.config.schema_listener import Tls
-from pillarbox.events import Event, MemorySink, SessionEnded
+from pillarbox.events import Event, MemorySink, Secret, SessionEnded
 from pillarbox.maildrop.stores.memory import MemoryStore
 from pillarbox.server.certificates import make_self_signed
 from pillarbox.server.connection import Times
@@ -62,8 +62,11 @@ def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
 class AnyName:
     """Lets every name in with the one password; the maildrop has the account's name."""
 
+    async def salt(self, login: str) -> Salt | Refused:
+        return Salt(b"salt", 4096)
+
     async def decide(self, attempt: Attempt) -> Decision:
-        if attempt.password.reveal() != PASSWORD:
+        if attempt.proof != Password(Secret(PASSWORD)):
             return Refused(Outcome.CREDENTIALS, "wrong password")
         return Accepted(Account(attempt.login, attempt.login, read_only=attempt.login == "reader"))
 
@@ -267,13 +270,16 @@ async def serving(
     policy: Policy | None = None,
     store: MemoryStore | None = None,
     grace: float = 0.0,
+    authenticator: Authenticator | None = None,
+    mechanisms: Sequence[str] = ("PLAIN", "LOGIN"),
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Served]:
     """A worker that accepts on three ports until the block ends; all clients are closed then."""
     loop = asyncio.get_running_loop()
     own_store, sink, gate = store or MemoryStore(clock=loop.time), MemorySink(), Gate(limit)
-    context = Context(AnyName(), own_store, sink, loop.time, policy or Policy())
+    context = Context(authenticator or AnyName(), own_store, sink, loop.time, policy or Policy(), mechanisms=mechanisms)
     sockets = [_listening() for _ in range(3)]
-    tls = contexts()[0]
+    tls = tls or contexts()[0]
     entries = [
         Entry(sockets[0], "pop3s", True, tls, proxies),
         Entry(sockets[1], "pop3", False, tls, proxies),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pillarbox.sasl import Challenged, Claimed, Failed, PlainServer, ServerExchange, Step
+from pillarbox.sasl import Challenged, Claimed, Failed, PlainServer, ServerExchange, Step, Surroundings
 from pillarbox.sasl.exchange import SERVER_MECHANISMS, decode
 
 GOOD = base64.b64encode(b"\0ada\0pw")
@@ -16,6 +16,10 @@ class Echo:
     """Challenges with what it got."""
 
     name = "ECHO"
+
+    def opening(self) -> bytes:
+        """Its first words."""
+        return b"who"
 
     def step(self, response: bytes) -> Step:
         """Send it back."""
@@ -57,5 +61,10 @@ def test_decode_is_strict_and_never_raises(data: bytes) -> None:
 
 
 def test_the_built_in_mechanisms_carry_their_names() -> None:
+    surroundings = Surroundings({}, False, lambda: "nonce", lambda: "<a@b>")
     for name, factory in SERVER_MECHANISMS.items():
-        assert factory().name == name
+        assert factory(surroundings).name == name
+
+
+def test_a_mechanism_whose_server_speaks_first() -> None:
+    assert ServerExchange(Echo()).begin(b"") == Challenged(b"who")

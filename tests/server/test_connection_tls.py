@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
+import ssl
+from pathlib import Path
 
 import pytest
+from tests.peers.authority import Authority
+from tests.peers.secrets_of_one import OneAccount
 from tests.peers.served import PASSWORD, Client, run, serving
 
+from pillarbox.config.schema_listener import Tls
 from pillarbox.events import StlsInjection, TlsFailed, WrongProtocol
 from pillarbox.server.connection import Times
+from pillarbox.server.tls import build_context
 
 LOGIN = b"USER anna\r\nPASS " + PASSWORD + b"\r\n"
 
@@ -223,5 +231,60 @@ def test_p23_quit_with_unread_input_behind_it_still_gets_its_reply() -> None:
                 await asyncio.sleep(0.05)
                 assert (await client.line()).startswith(b"+OK")
                 client.close()
+
+    run(test)
+
+
+def test_a_bad_client_certificate_is_an_event_that_says_why(tmp_path: Path) -> None:
+    """P53: and the next client is served."""
+    authority, stranger = Authority(tmp_path), Authority(tmp_path, "stranger")
+    certificate, key = authority.issue("localhost", server=True)
+    wanted = {"client_ca": authority.path, "client_certificates": "optional"}
+    tls = build_context(Tls.model_validate({"certificate": certificate, "key": key, **wanted}))
+    accounts = OneAccount()
+
+    async def connect(port: int, pair: tuple[Path, Path] | None) -> bytes:
+        context = ssl.create_default_context(cafile=str(authority.path))
+        if pair is not None:
+            context.load_cert_chain(*pair)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost")
+        try:
+            await reader.readline()
+            writer.write(b"AUTH EXTERNAL =\r\n")
+            return await reader.readline()
+        finally:
+            writer.close()
+            with contextlib.suppress(ssl.SSLError, ConnectionError):
+                await writer.wait_closed()
+
+    async def test() -> None:
+        async with serving(tls=tls, authenticator=accounts, mechanisms=("PLAIN", "EXTERNAL")) as served:
+            for pair in (authority.issue("ada", days=-1), stranger.issue("ada")):
+                with contextlib.suppress(ssl.SSLError, ConnectionError):
+                    assert await connect(served.pop3s, pair) == b""
+            reasons = [event.reason for event in await served.until(TlsFailed, 2)]
+            assert reasons[0] == "CERTIFICATE_VERIFY_FAILED: certificate has expired"
+            assert reasons[1].startswith("CERTIFICATE_VERIFY_FAILED: unable to get local issuer certificate")
+            good = authority.issue("ada")
+            accounts.certificate = authority.der(good[0])
+            assert (await connect(served.pop3s, None)).startswith(b"-ERR that mechanism")
+            assert (await connect(served.pop3s, authority.issue("bob"))).startswith(b"-ERR [AUTH]")
+            assert (await connect(served.pop3s, good)).startswith(b"+OK")
+            await served.ended(5)
+
+    run(test)
+
+
+def test_the_greeting_holds_apops_timestamp_where_it_is_on() -> None:
+    """RFC 1939 §7."""
+
+    async def test() -> None:
+        for mechanisms, pattern in (
+            (("PLAIN",), rb"\+OK ready"),
+            (("PLAIN", "APOP"), rb"\+OK ready <[^<> ]+@localhost>"),
+        ):
+            async with serving(mechanisms=mechanisms) as served:
+                client = await served.connect()
+                assert re.fullmatch(pattern, await client.line())
 
     run(test)

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from pillarbox.config.schema_listener import Sni, Tls
 from pillarbox.server.certificates import TlsConfigError, make_self_signed
-from pillarbox.server.tls import build_context
+from pillarbox.server.tls import build_context, end_point
 
 NOW = datetime.datetime.now(datetime.UTC)
 Pair = tuple[Path, Path]
@@ -205,3 +205,55 @@ def test_a_key_openssl_finds_too_weak_is_told_as_such(tmp_path: Path) -> None:
     )
     with pytest.raises(TlsConfigError, match="key too small"):
         build_context(Tls(certificate=file))
+
+
+# ---- client certificates (what a handshake makes of them is in test_tls_stream) -------------------------------------
+
+
+@pytest.mark.parametrize(("name", "content"), [("missing.pem", None), ("empty.pem", b""), ("broken.pem", b"no PEM")])
+def test_authorities_that_cannot_be_used(default: Pair, tmp_path: Path, name: str, content: bytes | None) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(TlsConfigError) as caught:
+        server(settings(default, client_ca=path, client_certificates="optional"))
+    (problem,) = caught.value.problems
+    assert problem.key == "tls.client_ca"
+    assert problem.source == str(path)
+
+
+@pytest.mark.parametrize("mode", ["optional", "required"])
+def test_client_certificates_need_authorities(default: Pair, mode: str) -> None:
+    with pytest.raises(ValueError, match="client_ca"):
+        settings(default, client_certificates=mode)
+
+
+def test_authorities_alone_ask_nobody(default: Pair) -> None:
+    context = server(settings(default, client_ca=default[0]))
+    assert context.verify_mode is ssl.CERT_NONE
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "digest"),
+    [(hashes.SHA256(), hashes.SHA256()), (hashes.SHA384(), hashes.SHA384()), (hashes.SHA512(), hashes.SHA512())],
+    ids=lambda one: one.name,
+)
+def test_the_end_points_hash_is_the_signatures(algorithm: hashes.SHA256, digest: hashes.HashAlgorithm) -> None:
+    """RFC 5929 §4.1."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = _bare(key.public_key()).sign(key, algorithm)
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    assert end_point(pem) == certificate.fingerprint(digest)
+
+
+def test_a_signature_without_a_hash_has_no_end_point() -> None:
+    """Ed25519 names none, and RFC 5929 §4.1 leaves the binding undefined then."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    assert end_point(_bare(key.public_key()).sign(key, None).public_bytes(serialization.Encoding.PEM)) == b""
+
+
+def _bare(key: ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey) -> x509.CertificateBuilder:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "bare")])
+    day = datetime.timedelta(days=1)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key).serial_number(1)
+    return builder.not_valid_before(NOW - day).not_valid_after(NOW + day)

@@ -82,7 +82,7 @@ def connected(request: pytest.FixtureRequest, contexts: tuple[ssl.SSLContext, Pa
     client.minimum_version = client.maximum_version = request.param
     stream, peer = TlsStream(server), Peer(client)
     peer.handshake(stream)
-    assert stream.version.replace(".", "_") == request.param.name
+    assert stream.secured().version.replace(".", "_") == request.param.name
     peer.reads(b"")
     return stream, peer
 

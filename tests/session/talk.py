@@ -5,13 +5,27 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 
-from pillarbox.auth.attempt import Accepted, Account, Attempt, Decision, Origin, Outcome, Refused
-from pillarbox.events import MemorySink
+from pillarbox.auth.attempt import (
+    Accepted,
+    Account,
+    Attempt,
+    Certificate,
+    Decision,
+    Digest,
+    Origin,
+    Outcome,
+    Password,
+    Refused,
+    Salt,
+    Scram,
+    Token,
+)
+from pillarbox.events import MemorySink, Secret
 from pillarbox.maildrop.maildrop import Store
 from pillarbox.maildrop.stores.memory import MemoryStore
-from pillarbox.sasl import SERVER_MECHANISMS, ServerMechanism
+from pillarbox.sasl import digests, oauth, scram
 from pillarbox.session.context import Context, Door, Policy
 from pillarbox.session.session import Session
 from pillarbox.wire.peer import ServerPeer
@@ -25,11 +39,26 @@ MESSAGES = (b"Subject: one\r\n\r\nfirst\r\n", b"Subject: two\n\n.dot\nsecond", b
 OUTCOMES = {"down": Outcome.TEMPORARY, "broken": Outcome.PERMANENT, "hasty": Outcome.LOGIN_DELAY}
 
 
+NAMES = ("ada", "bob", "readonly")
+SALT = Salt(b"sixteen  octets.", 4096)
+KEYS = [scram.derive(Secret(secret), *SALT) for secret in (b"another app password", PASSWORD)]
+CERTIFICATE = b"DER of ada's certificate"
+TOKEN = b"token.of.ada"
+BINDINGS = {"tls-server-end-point": b"e" * 32, "tls-exporter": b"x" * 32}
+
+
 class Accounts:
-    """An authenticator: "ada", "bob" and "readonly" with one password; other names give each outcome."""
+    """An authenticator: "ada", "bob" and "readonly" with one secret for all proofs; other names give each outcome.
+
+    The certificate and the token are ada's.
+    """
 
     def __init__(self) -> None:
         self.attempts: list[Attempt] = []
+
+    async def salt(self, login: str) -> Salt | Refused:
+        """The same for all names, but for the down."""
+        return Refused(Outcome.TEMPORARY, "down") if login == "down" else SALT
 
     async def decide(self, attempt: Attempt) -> Decision:
         """Decide by the name."""
@@ -38,11 +67,28 @@ class Accounts:
             raise RuntimeError("secret text")
         if attempt.login in OUTCOMES:
             return Refused(OUTCOMES[attempt.login], "the reason for the log")
-        if attempt.login not in ("ada", "bob", "readonly"):
-            return Refused(Outcome.CREDENTIALS, "unknown user")
-        if attempt.password.reveal() != PASSWORD:
-            return Refused(Outcome.CREDENTIALS, "wrong password")
-        return Accepted(Account(attempt.login, attempt.login, read_only=attempt.login == "readonly"))
+        challenge = oauth.error(scope="mail") if isinstance(attempt.proof, Token) else None
+        name, final, right = _judged(attempt)
+        if name not in NAMES or attempt.authzid not in ("", name):
+            return Refused(Outcome.CREDENTIALS, "unknown user", challenge)
+        if not right:
+            return Refused(Outcome.CREDENTIALS, "wrong password", challenge)
+        return Accepted(Account(name, name, read_only=name == "readonly"), final=final)
+
+
+def _judged(attempt: Attempt) -> tuple[str, bytes | None, bool]:
+    match attempt.proof:
+        case Password(secret):
+            return attempt.login, None, secret.reveal() == PASSWORD
+        case Scram() as proof:
+            found = scram.find(proof, KEYS)
+            return attempt.login, found[1] if found else None, found is not None
+        case Digest() as digest:
+            return attempt.login, None, digests.matches(digest, Secret(PASSWORD))
+        case Token(secret):
+            return attempt.login or "ada", None, secret.reveal() == TOKEN and attempt.login in ("", "ada")
+        case Certificate():
+            return "ada", None, attempt.origin.certificate == CERTIFICATE
 
 
 class World:
@@ -54,7 +100,7 @@ class World:
         self.store: Store = self.memory
         self.sink = MemorySink()
         self.accounts = Accounts()
-        self.mechanisms: Mapping[str, Callable[[], ServerMechanism]] = SERVER_MECHANISMS
+        self.mechanisms: Sequence[str] = ("PLAIN", "LOGIN")
         self.policy = Policy()
         self.ids = itertools.count(1)
         self.admitted: list[str] = []
@@ -67,7 +113,7 @@ class World:
             self.admitted.append(name)
         return self.limit
 
-    def talk(self, *, tls: str = "TLSv1.3", door: Door | None = None, user: str = "") -> Talk:
+    def talk(self, *, tls: str = "TLSv1.3", door: Door | None = None, user: str = "", certificate: bytes = b"") -> Talk:
         """A new connection; logged in when a user is given."""
         context = Context(
             authenticator=self.accounts,
@@ -78,9 +124,13 @@ class World:
             admit_account=self._admit,
             leave_account=self.admitted.remove,
             mechanisms=self.mechanisms,
+            hostname="pop.example.org",
         )
-        origin = Origin("192.0.2.1", 4000, "pop3s", tls)
-        talk = Talk(self.runner, Session(context, f"s{next(self.ids)}", origin, door or Door()))
+        origin = Origin("192.0.2.1", 4000, "pop3s")
+        session = Session(context, f"s{next(self.ids)}", origin, door or Door())
+        if tls:
+            session.secured(origin._replace(tls=tls, certificate=certificate), BINDINGS)
+        talk = Talk(self.runner, session)
         if user:
             talk.login(user)
         return talk
@@ -139,7 +189,7 @@ class Talk:
     def secure(self) -> None:
         """What the connection does after an accepted STLS."""
         assert self.peer.leftover() == 0
-        self.session.secured(Origin("192.0.2.1", 4000, "pop3", "TLSv1.3"))
+        self.session.secured(Origin("192.0.2.1", 4000, "pop3", "TLSv1.3"), BINDINGS)
         self.peer.secured()
 
     def end(self, how: str = "closed") -> None:

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 from tests.session.talk import World
 
-from pillarbox.session import capa, languages, login, mail, session
+from pillarbox.session import capa, exchange, languages, login, mail, session
 from pillarbox.session.languages import LANGUAGES, matching, translate
 from pillarbox.wire import grammar, peer, states
 
@@ -73,7 +73,7 @@ class Texts(ast.NodeVisitor):
 
 def all_texts() -> list[str]:
     found: set[str] = set()
-    for module in (session, login, mail, capa, grammar, peer, states):
+    for module in (session, login, exchange, mail, capa, grammar, peer, states):
         found |= Texts(module).found
     return sorted(found - MACHINE_READ - NOT_SENT)
 
@@ -158,5 +158,5 @@ def test_tls_forgets_the_language(world: World) -> None:
     """RFC 2595 §4."""
     talk = world.talk(tls="")
     talk.session.language = "de"
-    talk.session.secured(talk.session.origin)
+    talk.session.secured(talk.session.origin, {})
     assert talk.session.language == ""

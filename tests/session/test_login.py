@@ -7,6 +7,7 @@ import base64
 import pytest
 from tests.session.talk import PASSWORD, World, plain
 
+from pillarbox.auth.attempt import Password
 from pillarbox.events import (
     CleartextLoginRefused,
     Event,
@@ -19,27 +20,10 @@ from pillarbox.events import (
 )
 from pillarbox.maildrop.errors import MaildropUnavailable
 from pillarbox.maildrop.maildrop import Maildrop
-from pillarbox.sasl import Challenged, Claim, Claimed, Failed, PlainServer, Step
 from pillarbox.session.context import Door, Policy
 from pillarbox.wire.states import State
 
 REFUSED = "-ERR [AUTH] login failed\r\n"
-
-
-class Final:
-    """A mechanism with final server data, as SCRAM has it: client-first, challenge, client-final, server-final."""
-
-    name = "FINAL"
-
-    def __init__(self) -> None:
-        self.user = ""
-
-    def step(self, response: bytes) -> Step:
-        """Name, then password."""
-        if not self.user:
-            self.user = response.decode()
-            return Challenged(b"nonce") if self.user else Failed("no name")
-        return Claimed(Claim(self.user, "", Secret(response)), final=b"v=signature")
 
 
 def b64(data: bytes) -> str:
@@ -84,7 +68,7 @@ def test_spaces_belong_to_the_password(world: World) -> None:
     talk = world.talk()
     talk.say("USER ada")
     talk.say("PASS  open sesame ")
-    assert world.accounts.attempts[0].password.reveal() == b" open sesame "
+    assert world.accounts.attempts[0].proof == Password(Secret(b" open sesame "))
 
 
 def test_pass_needs_user_each_time_and_a_second_user_counts(world: World) -> None:
@@ -171,110 +155,6 @@ def test_too_many_refusals_close(world: World) -> None:
     assert talk.say("CAPA").startswith("+OK")
     assert talk.say(f"AUTH PLAIN {plain('a')}") == REFUSED
     assert talk.state is State.CLOSED
-
-
-# ---- AUTH ---------------------------------------------------------------------------------------------------------
-
-
-def test_auth_with_and_without_initial_response(world: World) -> None:
-    """P45."""
-    talk = world.talk()
-    assert talk.say("AUTH PLAIN") == "+ \r\n"
-    assert talk.state is State.SASL
-    assert talk.say(plain("ada")).startswith("+OK 3 messages")
-    assert world.talk().say(f"auth plain {plain('bob')}").startswith("+OK 0 messages")
-    attempt = world.accounts.attempts[0]
-    assert (attempt.mechanism, attempt.login, attempt.authzid) == ("PLAIN", "ada", "")
-
-
-def test_auth_lists_its_mechanisms(world: World) -> None:
-    """P45."""
-    assert world.talk().say("AUTH") == "+OK mechanisms follow\r\nPLAIN\r\n.\r\n"
-    assert world.talk().say("AUTH CRAM-MD5") == "-ERR that mechanism is not available\r\n"
-    assert world.talk().say(b"AUTH \xff\xfe") == "-ERR that mechanism is not available\r\n"
-
-
-def test_an_asterisk_cancels_and_is_no_failure(world: World) -> None:
-    """P45: however often."""
-    talk = world.talk()
-    for _ in range(10):
-        assert talk.say("AUTH PLAIN") == "+ \r\n"
-        assert talk.say("*") == "-ERR exchange cancelled\r\n"
-    assert talk.say(f"AUTH PLAIN {plain('ada')}").startswith("+OK")
-
-
-def test_a_secret_sent_in_clear_is_reported_with_its_owner(world: World) -> None:
-    """P54: so that somebody can change it; the secret itself is nowhere."""
-    talk = world.talk(tls="")
-    assert talk.say(f"AUTH PLAIN {plain('ada')}").startswith("-ERR TLS")
-    (event,) = world.sink.of(CleartextLoginRefused)
-    assert (event.user, event.secret_seen) == ("ada", True)
-
-
-@pytest.mark.parametrize("line", ["!", "=", "QUIT", "DELE 1", "", "AGFkYQ", plain("ada")[:-2] + "!", b64(b"ada\0x")])
-def test_a_broken_exchange_harms_nobody(world: World, line: str) -> None:
-    """P45: no [AUTH], since nobody's credentials were refused; the next command is a command again."""
-    talk = world.talk()
-    assert talk.say("AUTH PLAIN") == "+ \r\n"
-    assert talk.say(line) == "-ERR authentication exchange failed\r\n"
-    assert talk.state is State.AUTHORIZATION
-    assert not world.accounts.attempts
-    assert talk.say("CAPA").startswith("+OK")
-
-
-@pytest.mark.parametrize("initial", ["=", "!", "AGFkYQ", "*", plain("ada") + " x"])
-def test_a_broken_initial_response(world: World, initial: str) -> None:
-    """P45: "=" is the empty response, which is no message of PLAIN."""
-    talk = world.talk()
-    assert talk.say(f"AUTH PLAIN {initial}") == "-ERR authentication exchange failed\r\n"
-    assert talk.state is State.AUTHORIZATION
-    talk.login()
-
-
-def test_an_overlong_response_ends_the_exchange(world: World) -> None:
-    """P32, P45."""
-    talk = world.talk()
-    talk.say("AUTH PLAIN")
-    assert talk.say("A" * 20_000) == "-ERR authentication exchange failed\r\n"
-    assert talk.say("CAPA").startswith("+OK")
-
-
-def test_final_data_wants_an_empty_line(world: World) -> None:
-    """P46."""
-    world.mechanisms = {"FINAL": Final, "PLAIN": PlainServer}
-    talk = world.talk()
-    assert talk.say(f"AUTH FINAL {b64(b'ada')}") == f"+ {b64(b'nonce')}\r\n"
-    assert talk.say(b64(PASSWORD)) == f"+ {b64(b'v=signature')}\r\n"
-    assert not world.sink.of(LoginSucceeded)
-    assert talk.say("") == "+OK 3 messages (80 octets)\r\n"
-    assert talk.state is State.TRANSACTION
-    assert world.sink.of(LoginSucceeded)[0].mechanism == "FINAL"
-
-
-@pytest.mark.parametrize("line", ["*", "QUIT", "AA==", "x" * 20_000])
-def test_anything_but_the_empty_line_takes_the_login_back(world: World, line: str) -> None:
-    """P46."""
-    world.mechanisms = {"FINAL": Final}
-    talk = world.talk()
-    talk.say(f"AUTH FINAL {b64(b'ada')}\r\n{b64(PASSWORD)}")
-    assert talk.say(line).startswith("-ERR ")
-    assert talk.state is State.AUTHORIZATION
-    assert not world.admitted
-    world.talk(user="ada")  # no lock was taken
-
-
-def test_final_data_only_after_right_credentials(world: World) -> None:
-    """P46."""
-    world.mechanisms = {"FINAL": Final}
-    talk = world.talk()
-    assert talk.say("AUTH FINAL") == "+ \r\n"
-    talk.say(b64(b"ada"))
-    assert talk.say(b64(b"wrong")) == REFUSED
-    assert talk.state is State.AUTHORIZATION
-
-
-def test_apop_is_refused(world: World) -> None:
-    assert world.talk().say("APOP ada 0123") == "-ERR APOP is not available\r\n"
 
 
 # ---- the lease ----------------------------------------------------------------------------------------------------

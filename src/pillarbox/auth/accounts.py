@@ -1,23 +1,20 @@
 """The embedded account store: one SQLite file that the command line writes and every server worker reads.
 
-Rules: a reader sees each change at once and never waits; a writer's change is on the disk before its method returns; a
-crash at any moment leaves the file as it was before or after the change, and the file itself appears complete or not at
-all; no connection lives through a fork; whatever goes wrong is `AccountsUnavailable` with a sentence for people. Mail
-is never touched here. Names arrive canonical (`names.normalise`), passwords hashed (`passwords`).
+Rules: a reader sees each change at once and never waits; a writer's change is on the disk before its method returns;
+whatever goes wrong is `AccountsUnavailable` with a sentence for people. Mail is never touched here. Names arrive
+canonical (`names.normalise`), passwords hashed (`passwords`). App passwords and TOTP lie in the same file, see
+`app_passwords` and `totp`; connections, transactions and forks are in `accounts_database`.
+
+An account's epoch is raised by every change that may end its sessions or its cached logins; the counter of epochs is
+one for all accounts, so that a worker sees with one small question whether anything has happened (`changed_since`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sqlite3
-import threading
-import weakref
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pillarbox.auth import accounts_file
+from pillarbox.auth.accounts_database import AccountsDatabase
 from pillarbox.auth.accounts_file import (
     AccountExists,
     AccountsBusy,
@@ -25,7 +22,9 @@ from pillarbox.auth.accounts_file import (
     AccountsMissing,
     AccountsUnavailable,
     NoSuchAccount,
+    raise_epoch,
 )
+from pillarbox.auth.mfa import Policy
 
 __all__ = [
     "AccountExists",
@@ -38,12 +37,28 @@ __all__ = [
     "StoredAccount",
 ]
 
-_COLUMNS = "name, password_hash, enabled, read_only, maildir, epoch, created, changed"
-_LOOKUP = f"SELECT {_COLUMNS} FROM account WHERE name = ?"  # noqa: S608 - constants only
+_COLUMNS = (
+    "name, password_hash, enabled, read_only, maildir, epoch, created, changed, "
+    "mfa, pop3, pop3_idle_days, primary_over_pop3, password_epoch, pop3_since, last_login"
+)
+_SELECT = f"SELECT {_COLUMNS}, EXISTS (SELECT 1 FROM totp WHERE totp.account = name) FROM account"  # noqa: S608 - constants only
+_LOOKUP = f"{_SELECT} WHERE name = ?"
+_POLICIES = {policy.value: policy for policy in Policy} | {None: None}
+_SWITCHES = {1: True, 0: False, None: None}
 
 
 class StoredAccount(NamedTuple):
-    """One account as it is stored. Times are UTC seconds; `maildir` is its own path or None."""
+    """One account as it is stored. Times are UTC seconds.
+
+    Attributes:
+        maildir: its own path, or None for its domain's.
+        epoch: rises with every change that may end a session.
+        mfa, pop3, pop3_idle_days, primary_over_pop3: its own rules; None for its domain's (`rules`).
+        password_epoch: the epoch at which the password was last set.
+        pop3_since: when POP3 was last switched on for it; idle days count from here, or from the last login.
+        last_login: within the hour; None for never.
+        totp: TOTP is enrolled.
+    """
 
     name: str
     password_hash: str
@@ -53,31 +68,22 @@ class StoredAccount(NamedTuple):
     epoch: int
     created: float
     changed: float
+    mfa: Policy | None = None
+    pop3: bool | None = None
+    pop3_idle_days: int | None = None
+    primary_over_pop3: bool | None = None
+    password_epoch: int = 0
+    pop3_since: float = 0.0
+    last_login: float | None = None
+    totp: bool = False
 
     def __repr__(self) -> str:
         # No hash in traces.
         return f"StoredAccount(name={self.name!r}, epoch={self.epoch})"
 
 
-class AccountStore:
-    """The accounts in one SQLite file.
-
-    Args:
-        path: the file. `create` makes it, everything else wants it to be there.
-        clock: UTC seconds.
-        busy_seconds: how long a writer waits for another one.
-    """
-
-    def __init__(self, path: Path, *, clock: Callable[[], float], busy_seconds: float = 10.0) -> None:
-        self._path = str(path)
-        self._clock = clock
-        self._busy_seconds = busy_seconds
-        # Two locks, so that a lookup on the event loop never waits for a writing thread.
-        self._reader_lock = threading.RLock()
-        self._writer_lock = threading.RLock()
-        self._reader: sqlite3.Connection | None = None
-        self._reader_file = (0, 0)
-        _stores.add(self)
+class AccountStore(AccountsDatabase):
+    """The accounts in one SQLite file; see `AccountsDatabase` for its arguments."""
 
     # ---- reading ----------------------------------------------------------------------------------------------
 
@@ -88,20 +94,23 @@ class AccountStore:
             AccountsBusy: another process holds the file for a moment.
             AccountsUnavailable: the file is missing, damaged, of a newer version or not readable.
         """
-        with self._reader_lock:
-            try:
-                status = os.stat(self._path)
-                reader = self._reader
-                # A file that was replaced (restored from a backup, say) has another identity.
-                if reader is None or self._reader_file != (status.st_dev, status.st_ino):
-                    reader = self._open_reader(status)
-                row = reader.execute(_LOOKUP, (name,)).fetchone()
-            except (sqlite3.Error, OSError) as error:
-                reason = accounts_file.translated(error, self._path)
-                if not isinstance(reason, AccountsBusy):
-                    self.close()  # start afresh, so that a repaired file is used at once
-                raise reason from error
+        row = self.row(_LOOKUP, (name,))
         return None if row is None else _account(row)
+
+    def changed_since(self, epoch: int) -> tuple[int, frozenset[str]]:
+        """The counter of epochs, and the accounts that were changed or removed after it stood at `epoch`.
+
+        One small question while nothing has changed. Raises as `lookup`.
+        """
+        row = self.row("SELECT epoch FROM counter", ())
+        now = 0 if row is None else int(row[0])
+        if now == epoch:
+            return now, frozenset()
+        names = self.rows(
+            "SELECT name FROM account WHERE epoch > ? UNION ALL SELECT name FROM removed WHERE epoch > ?",
+            (epoch, epoch),
+        )
+        return now, frozenset(name for (name,) in names)
 
     def show(self, name: str) -> StoredAccount:
         """The account of that name; waits for writers as they do for each other.
@@ -122,59 +131,81 @@ class AccountStore:
             AccountsUnavailable: the file cannot be used.
         """
         with self._connected() as connection:
-            rows = connection.execute(f"SELECT {_COLUMNS} FROM account ORDER BY name").fetchall()  # noqa: S608
+            rows = connection.execute(f"{_SELECT} ORDER BY name").fetchall()
         return [_account(row) for row in rows]
-
-    def close(self) -> None:
-        """Close the reading connection; the next lookup opens it anew."""
-        with self._reader_lock:
-            if self._reader is not None:
-                self._reader.close()
-                self._reader = None
-
-    def hold(self) -> None:
-        """Finish what is under way, close, and begin nothing until `release`: for the moment of a fork."""
-        self._writer_lock.acquire()
-        self._reader_lock.acquire()
-        self.close()
-
-    def release(self) -> None:
-        """The end of `hold`, by the same thread (in parent or child)."""
-        self._reader_lock.release()
-        self._writer_lock.release()
 
     # ---- writing ----------------------------------------------------------------------------------------------
 
-    def create(self) -> bool:
-        """Make the file and its directory if they are not there yet; say whether they were made now.
-
-        Raises:
-            AccountsUnavailable: it cannot be made.
-        """
-        return accounts_file.create(self._path)
-
-    def add(self, name: str, password_hash: str, *, read_only: bool = False, maildir: str | None = None) -> None:
+    def add(
+        self,
+        name: str,
+        password_hash: str,
+        *,
+        read_only: bool = False,
+        maildir: str | None = None,
+        pop3: bool | None = None,
+    ) -> None:
         """Add an account.
 
         Raises:
             AccountExists, AccountsUnavailable: as they say.
         """
-        with self._writing() as (connection, epoch, now):
+        with self.change() as (connection, epoch, now):
             try:
                 connection.execute(
-                    f"INSERT INTO account ({_COLUMNS}) VALUES (?, ?, 1, ?, ?, ?, ?, ?)",  # noqa: S608
-                    (name, password_hash, int(read_only), maildir, epoch, now, now),
+                    "INSERT INTO account (name, password_hash, enabled, read_only, maildir, epoch, created, changed, "
+                    "pop3, password_epoch, pop3_since) VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (name, password_hash, int(read_only), maildir, epoch, now, now, pop3, epoch, now),
                 )
             except sqlite3.IntegrityError:
                 raise AccountExists(name) from None
+            connection.execute("DELETE FROM removed WHERE name = ?", (name,))
 
     def set_password(self, name: str, password_hash: str) -> None:
-        """Replace the password.
+        """Replace the password; sessions that the old one opened are over.
 
         Raises:
             NoSuchAccount, AccountsUnavailable: as they say.
         """
-        self._update(name, "password_hash = ?", password_hash)
+        with self.change() as (connection, epoch, now):
+            raise_epoch(connection, name, epoch, now)
+            connection.execute(
+                "UPDATE account SET password_hash = ?, password_epoch = ? WHERE name = ?", (password_hash, epoch, name)
+            )
+
+    def set_mfa(self, name: str, policy: Policy | None) -> None:
+        """Set whether a second factor is needed; None for what the domain says. Raises as `set_password`."""
+        self._update(name, "mfa = ?", policy)
+
+    def set_pop3(self, name: str, on: bool | None) -> None:
+        """Switch POP3 on or off; None for what the domain says. Raises as `set_password`."""
+        with self.change() as (connection, epoch, now):
+            raise_epoch(connection, name, epoch, now)
+            connection.execute("UPDATE account SET pop3 = ?, pop3_since = ? WHERE name = ?", (on, now, name))
+
+    def set_pop3_idle_days(self, name: str, days: int | None) -> None:
+        """Set after how many idle days POP3 may be switched off; 0: never; None: the domain's. As `set_password`."""
+        self._update(name, "pop3_idle_days = ?", days)
+
+    def set_primary_over_pop3(self, name: str, allowed: bool | None) -> None:
+        """Set whether the account's own password works over POP3; None: the domain's. Raises as `set_password`."""
+        self._update(name, "primary_over_pop3 = ?", allowed)
+
+    def switch_off_idle(self, name: str, before: float) -> bool:
+        """Switch POP3 off, unless there was a login (or it was switched on) at `before` or later; say whether it was.
+
+        Raises:
+            AccountsUnavailable: it cannot be written.
+        """
+        with self.change() as (connection, epoch, now):
+            return (
+                connection.execute(
+                    "UPDATE account SET pop3 = 0, epoch = ?, changed = ? "
+                    "WHERE name = ? AND pop3_since < ? AND coalesce(last_login, 0) < ?",
+                    (epoch, now, name, before, before),
+                ).rowcount
+                > 0
+            )
 
     def enable(self, name: str) -> None:
         """Let the account in again. Raises as `set_password`."""
@@ -185,10 +216,14 @@ class AccountStore:
         self._update(name, "enabled = ?", 0)
 
     def remove(self, name: str) -> None:
-        """Forget the account; its mail stays. Raises as `set_password`."""
-        with self._writing() as (connection, _, _):
+        """Forget the account, its app passwords and its TOTP; its mail stays. Raises as `set_password`."""
+        with self.change() as (connection, epoch, _):
             if connection.execute("DELETE FROM account WHERE name = ?", (name,)).rowcount == 0:
                 raise NoSuchAccount(name)
+            connection.execute("DELETE FROM app_password WHERE account = ?", (name,))
+            connection.execute("DELETE FROM totp WHERE account = ?", (name,))
+            connection.execute("DELETE FROM recovery_code WHERE account = ?", (name,))
+            connection.execute("INSERT OR REPLACE INTO removed (name, epoch) VALUES (?, ?)", (name, epoch))
 
     def replace_hash(self, name: str, old_hash: str, new_hash: str) -> bool:
         """Replace a hash by a stronger one of the same password, unless the password has changed meanwhile.
@@ -196,76 +231,24 @@ class AccountStore:
         Raises:
             AccountsUnavailable: it cannot be written.
         """
-        with self._writing() as (connection, epoch, now):
+        with self.change() as (connection, epoch, now):
             changed = connection.execute(
                 "UPDATE account SET password_hash = ?, epoch = ?, changed = ? WHERE name = ? AND password_hash = ?",
                 (new_hash, epoch, now, name, old_hash),
             ).rowcount
         return changed > 0
 
-    def _update(self, name: str, assignment: str, value: str | int) -> None:
-        with self._writing() as (connection, epoch, now):
-            changed = connection.execute(
-                f"UPDATE account SET {assignment}, epoch = ?, changed = ? WHERE name = ?",  # noqa: S608
-                (value, epoch, now, name),
-            ).rowcount
-            if changed == 0:
-                raise NoSuchAccount(name)
-
-    # ---- connections ------------------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[tuple[sqlite3.Connection, int, float]]:
-        """One transaction: the connection, the epoch of this change, and now. An exception takes it all back."""
-        with self._connected() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            (epoch,) = connection.execute("UPDATE counter SET epoch = epoch + 1 RETURNING epoch").fetchone()
-            try:
-                yield connection, epoch, self._clock()
-            except BaseException:
-                if connection.in_transaction:  # SQLite has rolled back already after some errors
-                    connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
-
-    @contextlib.contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
-        with self._writer_lock:
-            try:
-                os.stat(self._path)  # says "missing" where SQLite would only say "cannot open"
-                with contextlib.closing(accounts_file.opened(self._path, self._busy_seconds)) as connection:
-                    yield connection
-            except (sqlite3.Error, OSError) as error:
-                raise accounts_file.translated(error, self._path) from error
-
-    def _open_reader(self, status: os.stat_result) -> sqlite3.Connection:
-        self.close()
-        self._reader = accounts_file.opened(self._path, 0.0)
-        self._reader.execute("PRAGMA query_only = ON")
-        self._reader_file = (status.st_dev, status.st_ino)
-        return self._reader
+    def _update(self, name: str, assignment: str, value: str | int | None) -> None:
+        with self.change() as (connection, epoch, now):
+            raise_epoch(connection, name, epoch, now)
+            connection.execute(f"UPDATE account SET {assignment} WHERE name = ?", (value, name))  # noqa: S608
 
 
-def _account(row: tuple[str, str, int, int, str | None, int, float, float]) -> StoredAccount:
-    name, password_hash, enabled, read_only, maildir, epoch, created, changed = row
-    return StoredAccount(name, password_hash, enabled == 1, read_only == 1, maildir, epoch, created, changed)
-
-
-# SQLite: a connection, and the process-wide state behind it, must not be carried over a fork (its POSIX locks stay
-# behind). So every store closes its reader before, and parent and child open their own at their next lookup.
-_stores: weakref.WeakSet[AccountStore] = weakref.WeakSet()
-_held: list[AccountStore] = []
-
-
-def _before_fork() -> None:
-    for store in list(_stores):
-        store.hold()
-        _held.append(store)
-
-
-def _after_fork() -> None:
-    while _held:
-        _held.pop().release()
-
-
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+def _account(row: tuple[Any, ...]) -> StoredAccount:
+    # Any: as in `AccountStore.row`.
+    name, password_hash, enabled, read_only, maildir, epoch, created, changed = row[:8]
+    mfa, pop3, idle, primary, password_epoch, pop3_since, last_login, totp = row[8:]
+    return StoredAccount(
+        name, password_hash, enabled == 1, read_only == 1, maildir, epoch, created, changed,
+        _POLICIES[mfa], _SWITCHES[pop3], idle, _SWITCHES[primary], password_epoch, pop3_since, last_login, totp == 1,
+    )  # fmt: skip

@@ -1,7 +1,8 @@
 """The file behind the account store: how it is made, opened and recognised, and what its errors mean.
 
 Rules: the file appears complete or not at all; a file that is not ours, or that a newer version wrote, is refused with
-a sentence for people; no connection lives through a fork. What is stored, and when, is in `accounts`.
+a sentence for people; one of an older version is brought up to date when it is opened (`accounts_schema`). What is
+stored, and when, is in `accounts`.
 """
 
 from __future__ import annotations
@@ -11,24 +12,8 @@ import os
 import sqlite3
 from pathlib import Path
 
-# "PBXA": tells our file from any other SQLite database.
-_APPLICATION_ID = 0x50425841
-_SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE account (
-    name TEXT NOT NULL PRIMARY KEY,
-    password_hash TEXT NOT NULL,
-    enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
-    read_only INTEGER NOT NULL CHECK (read_only IN (0, 1)),
-    maildir TEXT,
-    epoch INTEGER NOT NULL,
-    created REAL NOT NULL,
-    changed REAL NOT NULL
-) STRICT, WITHOUT ROWID;
--- One counter for all accounts: a removed and re-added account never meets an epoch of its former self.
-CREATE TABLE counter (epoch INTEGER NOT NULL) STRICT;
-INSERT INTO counter (epoch) VALUES (0);
-"""
+from pillarbox.auth import accounts_schema
+
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _REASONS = {
     sqlite3.SQLITE_NOTADB: "it is not a database, or is damaged; restore it from a backup",
@@ -82,18 +67,18 @@ def create(path: str) -> bool:
         return False
     scratch = f"{path}.new-{os.getpid()}"
     try:
-        _make_directory(Path(path).parent)
+        make_directory(Path(path).parent)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(scratch)
         # Built beside and linked into place: other processes find the whole file or none, also after a crash.
         try:
-            _make_owned_file(scratch)
+            make_owned_file(scratch)
             _write_schema(scratch)
             os.link(scratch, path)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(scratch)
-        _sync_directory(os.path.dirname(path))
+        sync_directory(os.path.dirname(path))
     except FileExistsError:
         return False  # another process was quicker
     except (sqlite3.Error, OSError) as error:
@@ -102,7 +87,7 @@ def create(path: str) -> bool:
 
 
 def opened(path: str, busy_seconds: float) -> sqlite3.Connection:
-    """A connection to a database that is there, is ours and is not newer than this program.
+    """A connection to a database that is there, is ours and of the version of this program.
 
     One thread at a time may use it. `busy_seconds` is how long a statement waits for other processes.
 
@@ -126,6 +111,16 @@ def opened(path: str, busy_seconds: float) -> sqlite3.Connection:
     return connection
 
 
+def raise_epoch(connection: sqlite3.Connection, name: str, epoch: int, now: float) -> None:
+    """Mark an account as changed.
+
+    Raises:
+        NoSuchAccount: there is none of that name.
+    """
+    if connection.execute("UPDATE account SET epoch = ?, changed = ? WHERE name = ?", (epoch, now, name)).rowcount == 0:
+        raise NoSuchAccount(name)
+
+
 def translated(error: sqlite3.Error | OSError, path: str) -> AccountsUnavailable:
     """What an error of SQLite or of the file system means to people."""
     if isinstance(error, FileNotFoundError):
@@ -142,19 +137,22 @@ def translated(error: sqlite3.Error | OSError, path: str) -> AccountsUnavailable
 def _check_identity(connection: sqlite3.Connection, path: str) -> None:
     (identity,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if identity != _APPLICATION_ID:
+    if identity != accounts_schema.APPLICATION_ID:
         raise AccountsUnavailable(f"{path}: this is not a Pillarbox accounts database")
-    if version > _SCHEMA_VERSION:
+    if version > accounts_schema.VERSION:
         raise AccountsUnavailable(
             f"{path}: a newer Pillarbox wrote this accounts database (version {version}, "
-            f"this one knows {_SCHEMA_VERSION}); use that version"
+            f"this one knows {accounts_schema.VERSION}); use that version"
         )
+    if version < accounts_schema.VERSION:
+        accounts_schema.bring_up_to_date(connection)
 
 
-def _make_directory(directory: Path) -> None:
+def make_directory(directory: Path) -> None:
+    """Make a private directory and those above it. Made by root, each belongs to the owner of the one above."""
     if directory.is_dir():
         return
-    _make_directory(directory.parent)
+    make_directory(directory.parent)
     with contextlib.suppress(FileExistsError):
         directory.mkdir(mode=0o700)
         if os.geteuid() == 0:
@@ -162,7 +160,8 @@ def _make_directory(directory: Path) -> None:
             os.chown(directory, above.st_uid, above.st_gid, follow_symlinks=False)
 
 
-def _make_owned_file(path: str) -> None:
+def make_owned_file(path: str) -> None:
+    """Make an empty private file. Made by root, it belongs to the owner of its directory."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         os.fchmod(descriptor, 0o600)
@@ -178,15 +177,13 @@ def _write_schema(path: str) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.execute("PRAGMA synchronous = FULL")
-        connection.executescript(
-            f"BEGIN; {_SCHEMA} PRAGMA application_id = {_APPLICATION_ID}; "
-            f"PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT; PRAGMA journal_mode = WAL;"
-        )
+        accounts_schema.write(connection)
     finally:
         connection.close()
 
 
-def _sync_directory(directory: str) -> None:
+def sync_directory(directory: str) -> None:
+    """Make the names in a directory durable."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -2,11 +2,12 @@
 
 Rules: every refusal of credentials takes one path and leaves at one quantised deadline, whatever its reason (P42);
 success and "nobody can tell" leave at once (P44); a delay is the attempt's own and holds up no one else (P50); the
-first source that knows the name decides; the cache only saves hashing, everything else is asked anew each time; a
-defect lets nobody in and raises nothing. Where accounts come from is in `sources`, what a hash is in `passwords` and
-`schemes`.
+first source that knows the name decides; nobody comes in whose account is closed, or who has not shown the factors its
+policy asks for, whatever the way in; a defect lets nobody in and raises nothing.
+Elsewhere: whether a proof is right (`proving`), what factors are needed (`mfa`), who may try (`guard`), accounts
+(`sources`).
 
-    normalise → look up → verify (cached | hashed | a dummy hash for nobody) → may come in? → delay → decision
+    name → look up → guard → proof → closed? → factors → delay → decision → guard
 """
 
 from __future__ import annotations
@@ -15,27 +16,60 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from ipaddress import ip_address
+from typing import TYPE_CHECKING, NamedTuple
 
-from pillarbox.auth.attempt import Accepted, Account, Attempt, Decision, Outcome, Refused
+from pillarbox.auth import mfa
+from pillarbox.auth.app_password_text import AppPasswordText, parse
+from pillarbox.auth.attempt import (
+    Accepted,
+    Account,
+    Attempt,
+    Certificate,
+    Decision,
+    Digest,
+    Outcome,
+    Password,
+    Refused,
+    Salt,
+    Scram,
+    Token,
+)
 from pillarbox.auth.cache import VerificationCache
+from pillarbox.auth.client_certificates import account_of, fingerprint
+from pillarbox.auth.guard.interface import UNSEEN, Guard, GuardRequest, NoGuard, Verdict
+from pillarbox.auth.keys import KeyUnavailable
 from pillarbox.auth.login_delay import LoginDelay
+from pillarbox.auth.mfa import Factor
 from pillarbox.auth.names import InvalidName, InvalidPath, maildir_path, normalise, split
-from pillarbox.auth.passwords import Hasher, HashingBusy, HashingPool, may_be_right
-from pillarbox.auth.sources import Credential, Source, SourceUnavailable
-from pillarbox.events import Sink, Warned, internal_error
+from pillarbox.auth.passwords import Hasher, HashingBusy, HashingPool
+from pillarbox.auth.proving import Prover, Shown
+from pillarbox.auth.rules import Rules, RulesOf
+from pillarbox.auth.sources import AccountsSource, Credential, Source, SourceUnavailable
+from pillarbox.auth.token_claims import Invalid
+from pillarbox.auth.usage import UsageLog
+from pillarbox.events import Secret, Sink, Warned, internal_error
+from pillarbox.sasl import oauth
+
+if TYPE_CHECKING:
+    from pillarbox.auth.tokens import TokenVerifier  # its library is an extra
 
 # The fixed phrases of refusals. They are for events; the peer learns the outcome alone.
 INVALID_NAME = Refused(Outcome.CREDENTIALS, "not a possible name")
 UNKNOWN_USER = Refused(Outcome.CREDENTIALS, "unknown user")
-WRONG_PASSWORD = Refused(Outcome.CREDENTIALS, "wrong password")
-IMPOSSIBLE_PASSWORD = Refused(Outcome.CREDENTIALS, "empty or over-long password")
 OTHER_IDENTITY = Refused(Outcome.CREDENTIALS, "another identity was asked for")
 DISABLED = Refused(Outcome.CREDENTIALS, "disabled")
+POP3_OFF = Refused(Outcome.CREDENTIALS, "POP3 is off for this account")
 WRONG_NETWORK = Refused(Outcome.CREDENTIALS, "not allowed from this address")
+MISSING_FACTOR = Refused(Outcome.CREDENTIALS, "second factor missing")
+NO_TOKENS = Refused(Outcome.CREDENTIALS, "tokens are not accepted")
+UNBOUND = Refused(Outcome.CREDENTIALS, "the certificate is bound to no account")
 TOO_BUSY = Refused(Outcome.TEMPORARY, "too many passwords to check")
 DEFECT = Refused(Outcome.TEMPORARY, "internal error")
 TOO_SOON = Refused(Outcome.LOGIN_DELAY, "too soon after the last login")
+
+_OWN_PASSWORD = frozenset({Factor.PASSWORD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +84,26 @@ class Timing:
     delay: float
     step: float
 
-    def deadline(self, elapsed: float) -> float:
+    def deadline(self, elapsed: float, penalty: float = 0.0) -> float:
         """Seconds after the arrival at which a refusal leaves that was decided after `elapsed` seconds."""
         # A little less than the exact quotient: 1.0 / 0.1 must be 10 steps, not 11.
-        return math.ceil(max(self.delay, elapsed) / self.step - 1e-9) * self.step
+        return math.ceil(max(self.delay + penalty, elapsed) / self.step - 1e-9) * self.step
+
+
+class Claimed(NamedTuple):
+    """Whose account an attempt is about, before anything is proved, and what is known of it.
+
+    Attributes:
+        name: canonical; what was typed where that is no possible name.
+        shown: what was shown already: a token proves its account by itself.
+        refusal: why nothing more needs to be looked at.
+    """
+
+    name: str
+    source: Source | None = None
+    credential: Credential | None = None
+    shown: Shown | None = None
+    refusal: Refused | None = None
 
 
 class Pipeline:
@@ -68,8 +118,17 @@ class Pipeline:
         default_domain: added to a login that has no domain.
         timing: when refusals leave.
         clock: monotonic seconds.
+        wall_clock: UTC seconds.
         sleep: waits so many seconds.
         sink: is told of defects and of what could not be written.
+        tag_key: for the guard's tags of secrets; 16 to 64 octets.
+        rules_of: the rules of a domain.
+        guard: says who may try.
+        salt_of: the SCRAM salt of a canonical name, known or not; raises `KeyUnavailable`.
+        iterations: of SCRAM.
+        tokens: judges bearer tokens; None where none are accepted.
+        usage: notes logins.
+        recheck: looks at an account's own password once more, in its own time, after it was right.
         login_delay: enforced after right credentials; None for no delay.
     """
 
@@ -84,75 +143,119 @@ class Pipeline:
         default_domain: str,
         timing: Timing,
         clock: Callable[[], float],
+        wall_clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
         sink: Sink,
+        tag_key: bytes,
+        rules_of: RulesOf = lambda domain: Rules(),
+        guard: Guard | None = None,
+        salt_of: Callable[[str], bytes] | None = None,
+        iterations: int = 4096,
+        tokens: TokenVerifier | None = None,
+        usage: UsageLog | None = None,
+        recheck: Callable[[str, Secret], None] | None = None,
         login_delay: LoginDelay | None = None,
     ) -> None:
         if len({source.name for source in sources}) < len(sources):
             # The cache tells sources apart by name.
             raise ValueError("two sources of accounts have the same name")
         self._sources = tuple(sources)
+        self._accounts_only = all(isinstance(source, AccountsSource) for source in sources)
         self._hashing = hashing
-        self._hasher = hasher
-        self._cache = cache
+        self._prover = Prover(hashing=hashing, hasher=hasher, cache=cache, upgrade=self._upgrade, wall_clock=wall_clock)
         self._template_of = template_of
         self._default_domain = default_domain
         self._timing = timing
         self._clock = clock
+        self._wall_clock = wall_clock
         self._sleep = sleep
         self._sink = sink
+        self._tag_key = tag_key
+        self._rules_of = rules_of
+        self._guard: Guard = guard or NoGuard()
+        self._salt_of = salt_of
+        self._iterations = iterations
+        self._tokens = tokens
+        self._usage = usage
+        self._recheck = recheck
         self._login_delay = login_delay
         self._upgrades: set[asyncio.Task[None]] = set()
+
+    async def salt(self, login: str) -> Salt | Refused:
+        """See `Authenticator.salt`."""
+        if self._salt_of is None:
+            return Refused(Outcome.TEMPORARY, "there is no installation key")
+        try:
+            name = normalise(login, self._default_domain)
+        except InvalidName:
+            name = login
+        try:
+            return Salt(self._salt_of(name), self._iterations)
+        except KeyUnavailable as error:
+            return Refused(Outcome.TEMPORARY, error.reason)
 
     async def decide(self, attempt: Attempt) -> Decision:
         """See `Authenticator.decide`."""
         arrival = self._clock()
+        penalty = 0.0
         try:
-            decision = await self._decide(attempt)
+            claimed = await self._claimed(attempt)
+            request = self._request(attempt, claimed)
+            verdict = self._guard.before(request)
+            penalty = verdict.penalty
+            decision = await self._judge(attempt, claimed, verdict, strong=request.strong)
+            if isinstance(decision, Accepted) or decision.outcome is Outcome.CREDENTIALS:
+                succeeded = isinstance(decision, Accepted)
+                self._guard.after(request, succeeded, "" if isinstance(decision, Accepted) else decision.reason)
         except HashingBusy:
-            return TOO_BUSY
+            decision = TOO_BUSY
         except SourceUnavailable as error:
-            return Refused(Outcome.TEMPORARY, error.reason)
+            decision = Refused(Outcome.TEMPORARY, error.reason)
         except Exception as error:
             self._sink.emit(internal_error(error, attempt.session))
-            return DEFECT
-        if isinstance(decision, Refused) and decision.outcome is Outcome.CREDENTIALS:
+            decision = DEFECT
+        if isinstance(decision, Accepted):
+            return decision
+        if isinstance(attempt.proof, Token):
+            decision = Refused(decision.outcome, decision.reason, oauth.error())
+        if decision.outcome is Outcome.CREDENTIALS:
             elapsed = self._clock() - arrival
-            await self._sleep(self._timing.deadline(elapsed) - elapsed)
+            await self._sleep(self._timing.deadline(elapsed, penalty) - elapsed)
         return decision
 
     async def close(self) -> None:
         """Wait for what is still being written after logins."""
         await asyncio.gather(*self._upgrades)
 
-    # ---- the steps --------------------------------------------------------------------------------------------
+    # ---- whose account --------------------------------------------------------------------------------------------
 
-    async def _decide(self, attempt: Attempt) -> Decision:
+    async def _claimed(self, attempt: Attempt) -> Claimed:
+        login, shown = attempt.login, None
+        if isinstance(attempt.proof, Token):
+            if self._tokens is None:
+                return Claimed(login, refusal=NO_TOKENS)
+            verified = await self._tokens.verify(attempt.proof.secret, login)
+            if isinstance(verified, Invalid):
+                outcome = Outcome.TEMPORARY if verified.temporary else Outcome.CREDENTIALS
+                return Claimed(login, refusal=Refused(outcome, verified.reason.value))
+            login = verified.account
+            factor = Factor.TOKEN_AFTER_MFA if verified.mfa else Factor.TOKEN
+            shown = Shown(frozenset({factor}), verified.credential_id)
+        elif isinstance(attempt.proof, Certificate):
+            login = account_of(attempt.origin.certificate, self._wall_clock()) or ""
+            if not login:
+                return Claimed("", refusal=UNBOUND)
+            shown = Shown(frozenset({Factor.CERTIFICATE}), fingerprint(attempt.origin.certificate))
         try:
-            name = normalise(attempt.login, self._default_domain)
+            name = normalise(login, self._default_domain)
         except InvalidName:
-            return await self._nobody(INVALID_NAME)
+            return Claimed(login, refusal=INVALID_NAME)
         source, credential = await self._look_up(name)
         if source is None or credential is None:
-            return await self._nobody(UNKNOWN_USER)
+            return Claimed(name, refusal=UNKNOWN_USER)
         if attempt.authzid and not self._same_identity(attempt.authzid, name):
-            return await self._nobody(OTHER_IDENTITY)
-        password = attempt.password.reveal()
-        if not may_be_right(password):
-            return await self._nobody(IMPOSSIBLE_PASSWORD)
-        key = self._cache.key(source.name, credential, password)
-        # A closed account pays the whole price each time, as a wrong password does.
-        known = credential.enabled and self._cache.knows(key)
-        if not known and not await self._hashing.run(lambda: source.verify(credential, password)):
-            return WRONG_PASSWORD
-        if not credential.enabled:
-            return DISABLED
-        if credential.networks and not _inside(credential, attempt.origin.address):
-            return WRONG_NETWORK
-        if not known:
-            self._cache.remember(key)
-            self._upgrade(source, credential, password)
-        return await self._admit(credential)
+            return Claimed(name, source, credential, refusal=OTHER_IDENTITY)
+        return Claimed(name, source, credential, shown)
 
     async def _look_up(self, name: str) -> tuple[Source | None, Credential | None]:
         for source in self._sources:
@@ -173,12 +276,72 @@ class Pipeline:
         except InvalidName:
             return False
 
-    async def _nobody(self, refusal: Refused) -> Refused:
-        """Spend what a wrong password costs."""
-        await self._hashing.run(self._hasher.verify_nobody)
-        return refusal
+    def _request(self, attempt: Attempt, claimed: Claimed) -> GuardRequest:
+        tag, common, strong = UNSEEN, None, not isinstance(attempt.proof, Password)
+        if isinstance(attempt.proof, Password):
+            secret = attempt.proof.secret.reveal()
+            # Other sources check it as any password: a guess, and a dear one.
+            ours = isinstance(claimed.source, AccountsSource) if claimed.source else self._accounts_only
+            strong = ours and isinstance(parse(secret), AppPasswordText)
+            name = claimed.name.encode("utf-8", "replace")
+            tag = int.from_bytes(blake2b(name + b"\0" + secret, key=self._tag_key, digest_size=2).digest())
+            common = int.from_bytes(blake2b(secret, key=self._tag_key, digest_size=3).digest())
+        known = claimed.credential is not None
+        return GuardRequest(
+            claimed.name, known, attempt.origin.address, tag, attempt.mechanism, attempt.session, self._wall_clock(),
+            common, strong,
+        )  # fmt: skip
 
-    async def _admit(self, credential: Credential) -> Decision:
+    # ---- the judgement --------------------------------------------------------------------------------------------
+
+    async def _judge(self, attempt: Attempt, claimed: Claimed, verdict: Verdict, *, strong: bool) -> Decision:
+        if verdict.refuse is not None:
+            return Refused(Outcome.CREDENTIALS, verdict.refuse.value)
+        source, credential = claimed.source, claimed.credential
+        if claimed.refusal is not None or source is None or credential is None:
+            refusal = claimed.refusal or UNKNOWN_USER
+            # An app password of a known account costs no hashing either; nor does the guard limit how many are tried.
+            spent = isinstance(attempt.proof, Password) and not strong
+            return await self._prover.nobody(refusal) if spent else refusal
+        rules = self._rules_of(split(credential.account)[1]).of(credential)
+        shown = claimed.shown or await self._shown(attempt, source, credential, rules)
+        if isinstance(shown, Refused):
+            return shown
+        if not credential.enabled:
+            return DISABLED
+        if not rules.pop3:
+            return POP3_OFF
+        if credential.networks and not _inside(credential, attempt.origin.address):
+            return WRONG_NETWORK
+        factors = shown.factors | self._of_certificate(attempt, credential)
+        if mfa.decide(rules.mfa, factors, totp=credential.totp) is not mfa.Verdict.OK:
+            return MISSING_FACTOR
+        return await self._admit(attempt, credential, shown, factors)
+
+    async def _shown(self, attempt: Attempt, source: Source, credential: Credential, rules: Rules) -> Shown | Refused:
+        address = attempt.origin.address
+        match attempt.proof:
+            case Password() as proof:
+                return await self._prover.password(proof, source, credential, rules, address)
+            case Scram() as proof:
+                return self._prover.scram(proof, source, credential, address)
+            case Digest() as proof:
+                return self._prover.digest(proof, source, credential, address)
+            case Token() | Certificate():
+                raise RuntimeError("these are judged with the name")
+
+    def _of_certificate(self, attempt: Attempt, credential: Credential) -> frozenset[Factor]:
+        """The client certificate as a further factor, where it is bound to this very account."""
+        certificate = attempt.origin.certificate
+        if not certificate:
+            return frozenset()
+        bound = account_of(certificate, self._wall_clock())
+        same = bound is not None and self._same_identity(bound, credential.account)
+        return frozenset({Factor.CERTIFICATE}) if same else frozenset()
+
+    async def _admit(
+        self, attempt: Attempt, credential: Credential, shown: Shown, factors: frozenset[Factor]
+    ) -> Decision:
         template = credential.maildir or self._template_of(split(credential.account)[1])
         try:
             maildrop = maildir_path(template, credential.account, credential.home)
@@ -186,7 +349,21 @@ class Pipeline:
             return Refused(Outcome.PERMANENT, str(error))
         if self._login_delay is not None and not await self._in_time(self._login_delay, credential.account):
             return TOO_SOON
-        return Accepted(Account(credential.account, maildrop, credential.read_only))
+        if shown.remember is not None:
+            shown.remember()
+        if self._recheck is not None and isinstance(attempt.proof, Password) and shown.factors == _OWN_PASSWORD:
+            self._recheck(credential.account, attempt.proof.secret)
+        app = shown.app_password
+        if self._usage is not None:
+            now = self._wall_clock()
+            self._usage.note_login(credential.account, credential.last_login, now)
+            if app is not None:
+                self._usage.note_app_password(app, now, attempt.origin.address)
+        read_only = credential.read_only or (app is not None and app.read_only)
+        newer_than = app.newer_than if app is not None else None
+        identity = mfa.identify(factors, shown.which)
+        account = Account(credential.account, maildrop, read_only, identity, newer_than)
+        return Accepted(account, identity, shown.final, newer_than)
 
     async def _in_time(self, login_delay: LoginDelay, account: str) -> bool:
         try:

@@ -8,12 +8,20 @@ sources, caching and delays are in `pipeline`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Network, IPv6Network
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from pillarbox.auth.accounts import AccountsBusy, AccountStore, AccountsUnavailable, StoredAccount
+from pillarbox.auth.app_password_text import AppPasswordText
+from pillarbox.auth.app_passwords import AppPassword, AppPasswordStore, ScramKeys
+from pillarbox.auth.keys import KeyUnavailable
+from pillarbox.auth.mfa import Policy
 from pillarbox.auth.passwords import Hasher
+from pillarbox.auth.totp import TotpStore
+from pillarbox.events import Secret
+
+T = TypeVar("T")
 
 # A lookup may meet the moment in which another process closes the database: it is tried again, off the event loop.
 _BUSY_RETRIES = 50
@@ -40,6 +48,11 @@ class Credential(NamedTuple):
         home: what {home} stands for in a path template, or "".
         maildir: the account's own path or path template, or None for its domain's.
         networks: where it may come from; empty for everywhere.
+        mfa, pop3, pop3_idle_days, primary_over_pop3: the account's own rules; None for its domain's. Ask
+            `rules.Rules.of` for what holds, whatever the source.
+        totp: TOTP is enrolled: the password comes with a code behind it (`totp.split`), unless `mfa` is off.
+        password_epoch: names the password in the id of a credential (`mfa.identify`); 0 where the source cannot tell.
+        last_login: UTC seconds, within the hour; None for never or unknown. For `usage.UsageLog.note_login`.
     """
 
     account: str
@@ -50,6 +63,13 @@ class Credential(NamedTuple):
     home: str = ""
     maildir: str | None = None
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    mfa: Policy | None = None
+    pop3: bool | None = None
+    pop3_idle_days: int | None = None
+    primary_over_pop3: bool | None = None
+    totp: bool = False
+    password_epoch: int = 0
+    last_login: float | None = None
 
     def __repr__(self) -> str:
         # The stored form may be the password itself (PLAIN): it stays out of traces.
@@ -90,29 +110,75 @@ class AccountsSource:
 
     name = "accounts"
 
-    def __init__(self, store: AccountStore, hasher: Hasher) -> None:
+    def __init__(
+        self,
+        store: AccountStore,
+        hasher: Hasher,
+        *,
+        app_passwords: AppPasswordStore | None = None,
+        totp: TotpStore | None = None,
+    ) -> None:
         self._store = store
         self._hasher = hasher
+        self._app_passwords = app_passwords
+        self._totp = totp
 
     def lookup(self, account: str) -> Credential | Awaitable[Credential | None] | None:
         """See `Source.lookup`. Answers at once, but for the rare moment in which the database is busy."""
         try:
             return _credential(self._store.lookup(account))
         except AccountsBusy:
-            return self._lookup_again(account)
+            return _again(lambda: _credential(self._store.lookup(account)))
         except AccountsUnavailable as error:
             raise SourceUnavailable(error.reason) from error
 
-    async def _lookup_again(self, account: str) -> Credential | None:
-        for _ in range(_BUSY_RETRIES):
-            await asyncio.sleep(_BUSY_PAUSE)
-            try:
-                return _credential(self._store.lookup(account))
-            except AccountsBusy:
-                continue
-            except AccountsUnavailable as error:
-                raise SourceUnavailable(error.reason) from error
-        raise SourceUnavailable("the accounts database stays busy")
+    def app_password(self, account: str, given: AppPasswordText) -> AppPassword | Awaitable[AppPassword | None] | None:
+        """The app password that was given, if it is right; `AppPassword.refusal` says whether it may be used now.
+
+        Answers as `lookup` does.
+
+        Raises:
+            SourceUnavailable: nobody can tell now.
+        """
+        store = self._app_passwords
+        if store is None:
+            return None
+        try:
+            return store.verify(account, given)
+        except AccountsBusy:
+            return _again(lambda: store.verify(account, given))
+        except (AccountsUnavailable, KeyUnavailable) as error:
+            raise SourceUnavailable(error.reason) from error
+
+    def app_password_of_id(self, account: str, which: str) -> AppPassword | None:
+        """An app password that a proof was found to be made with.
+
+        Raises:
+            SourceUnavailable: nobody can tell now.
+        """
+        store = self._app_passwords
+        return None if store is None else _told(lambda: store.lookup(account, which))
+
+    def scram_keys(self, account: str) -> tuple[ScramKeys, ...]:
+        """What a SCRAM proof of the account may have been made with. Raises as `app_password_of_id`."""
+        store = self._app_passwords
+        return () if store is None else _told(lambda: store.scram_keys(account))
+
+    def recoverable(self, account: str) -> tuple[tuple[str, Secret], ...]:
+        """The secrets that a digest may have been made with. Raises as `app_password_of_id`."""
+        store = self._app_passwords
+        return () if store is None else _told(lambda: store.recoverable(account))
+
+    def use_code(self, account: str, code: str) -> bool:
+        """Whether a code of TOTP is right; it is used up. Blocks; runs in a thread, behind a right password.
+
+        Raises:
+            SourceUnavailable: nobody can tell now.
+        """
+        try:
+            return self._totp is not None and self._totp.use_code(account, code)
+        except (AccountsUnavailable, KeyUnavailable) as error:
+            raise SourceUnavailable(error.reason) from error
 
     def verify(self, credential: Credential, password: bytes) -> bool:
         """See `Source.verify`."""
@@ -128,14 +194,31 @@ class AccountsSource:
             raise SourceUnavailable(error.reason) from error
 
 
+def _told(question: Callable[[], T]) -> T:
+    try:
+        return question()
+    except (AccountsUnavailable, KeyUnavailable) as error:
+        raise SourceUnavailable(error.reason) from error
+
+
+async def _again(question: Callable[[], T]) -> T:
+    for _ in range(_BUSY_RETRIES):
+        await asyncio.sleep(_BUSY_PAUSE)
+        try:
+            return question()
+        except AccountsBusy:
+            continue
+        except (AccountsUnavailable, KeyUnavailable) as error:
+            raise SourceUnavailable(error.reason) from error
+    raise SourceUnavailable("the accounts database stays busy")
+
+
 def _credential(found: StoredAccount | None) -> Credential | None:
     if found is None:
         return None
+    # By position: this is on the path of every login.
     return Credential(
-        account=found.name,
-        stored=found.password_hash,
-        epoch=found.epoch,
-        enabled=found.enabled,
-        read_only=found.read_only,
-        maildir=found.maildir,
-    )
+        found.name, found.password_hash, found.epoch, found.enabled, found.read_only, "", found.maildir, (),
+        found.mfa, found.pop3, found.pop3_idle_days, found.primary_over_pop3, found.totp, found.password_epoch,
+        found.last_login,
+    )  # fmt: skip

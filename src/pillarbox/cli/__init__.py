@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-COMMANDS = ("serve", "quickstart", "account", "config")
+COMMANDS = ("serve", "quickstart", "account", "app-password", "breach", "guard", "config", "lab")
 """Each is a module here: with `app` for a group of commands, or with a function of its own name."""
 
 _INTERRUPTED = 130
@@ -32,8 +32,8 @@ def build(wanted: str) -> typer.Typer:
     )
     app.callback()(_root)
     for name in (wanted,) if wanted in COMMANDS else COMMANDS:
-        module = importlib.import_module(f"pillarbox.cli.{name}")
-        if name in ("account", "config"):
+        module = importlib.import_module(f"pillarbox.cli.{name.replace('-', '_')}")
+        if name not in ("serve", "quickstart"):
             app.add_typer(module.app, name=name)
         else:
             app.command(name)(module.command)

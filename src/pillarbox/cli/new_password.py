@@ -1,36 +1,69 @@
 """How the command line gets a new password: asked twice on the terminal, or the first line of standard input.
 
 Rules: never from an argument, because arguments are visible to every user of the machine and stay in the shell's
-history; never shown, never in a message. What a password must be like is here too, until there is a policy of its own.
+history; never shown, never in a message. What a password must be like is in `auth.password_policy`.
 """
 
 from __future__ import annotations
 
 import getpass
 import sys
-import unicodedata
 from typing import BinaryIO
 
-from pillarbox.auth.passwords import MAX_PASSWORD_OCTETS
+import typer
 
-MIN_CHARACTERS = 8
+from pillarbox.auth.password_policy import Context, PasswordPolicy, PolicyUnavailable
+from pillarbox.auth.passwords import MAX_PASSWORD_OCTETS
 
 
 class PasswordRefused(Exception):
     """There is no password, or not one that can be used. The message says what to do."""
 
 
-def new_password(*, from_stdin: bool) -> bytes:
+def new_password(
+    *, from_stdin: bool, policy: PasswordPolicy | None = None, context: Context = Context(), advice: bool = True
+) -> bytes:
     """The octets of a new password, from standard input if told so or if that is no terminal.
 
+    Args:
+        from_stdin: take it from standard input.
+        policy: what it must be like; None for the default one.
+        context: whose it is.
+        advice: whether to print what would make it better, where it could be.
+
     Raises:
-        PasswordRefused: none was given, the two differ, or it cannot be used.
+        PasswordRefused: none was given, the two differ, or the policy is against it.
     """
     if from_stdin or not sys.stdin.isatty():
         password = _first_line(sys.stdin.buffer)
     else:
         password = _asked_twice()
-    _check(password)
+    policy = policy or PasswordPolicy()
+    try:
+        objections = policy.check(password, context)
+    except PolicyUnavailable as error:
+        raise PasswordRefused(f"{error}; nothing was changed") from None
+    if objections:
+        reasons = "; and ".join(objection.text for objection in objections)
+        raise PasswordRefused(f"the password cannot be used: {reasons}")
+    if advice:
+        for sentence in policy.advise(password, context).sentences:
+            typer.echo(f"advice: {sentence}", err=True)
+    return password
+
+
+def asked_once(*, from_stdin: bool) -> bytes:
+    """The octets of a password that exists already, to ask something about it. Taken as `new_password` does.
+
+    Raises:
+        PasswordRefused: none was given.
+    """
+    if from_stdin or not sys.stdin.isatty():
+        password = _first_line(sys.stdin.buffer)
+    else:
+        password = _typed("Password: ")
+    if not password or len(password) > MAX_PASSWORD_OCTETS:
+        raise PasswordRefused(f"the password is empty, or longer than {MAX_PASSWORD_OCTETS} octets")
     return password
 
 
@@ -42,32 +75,14 @@ def _first_line(stream: BinaryIO) -> bytes:
 
 
 def _asked_twice() -> bytes:
+    first = _typed("New password: ")
+    if first != _typed("The same again: "):
+        raise PasswordRefused("the two passwords differ; nothing was changed")
+    return first
+
+
+def _typed(prompt: str) -> bytes:
     try:
-        first = getpass.getpass("New password: ")
-        second = getpass.getpass("The same again: ")
+        return getpass.getpass(prompt).encode("utf-8", "surrogateescape")
     except EOFError:
         raise PasswordRefused("no password was given") from None
-    if first != second:
-        raise PasswordRefused("the two passwords differ; nothing was changed")
-    return first.encode("utf-8", "surrogateescape")
-
-
-def _check(password: bytes) -> None:
-    if not password:
-        raise PasswordRefused("the password is empty; nothing was changed")
-    if len(password) > MAX_PASSWORD_OCTETS:
-        raise PasswordRefused(f"the password is longer than {MAX_PASSWORD_OCTETS} octets; choose a shorter one")
-    if any(octet in password for octet in (b"\x00", b"\r", b"\n")):
-        raise PasswordRefused("the password holds a NUL or a line end, which POP3 cannot carry; choose another")
-    if _characters(password) < MIN_CHARACTERS:
-        raise PasswordRefused(
-            f"the password has fewer than {MIN_CHARACTERS} characters; choose a longer one, "
-            "a few random words for example"
-        )
-
-
-def _characters(password: bytes) -> int:
-    try:
-        return len(unicodedata.normalize("NFC", password.decode()))
-    except UnicodeDecodeError:
-        return len(password)

@@ -24,13 +24,13 @@ from typing import Annotated
 import typer
 from cryptography import x509
 
-from pillarbox import wiring
 from pillarbox.auth.accounts import AccountsUnavailable
 from pillarbox.cli import samples, serve
 from pillarbox.cli.config import fail, load_or_exit
 from pillarbox.config import Problem, Settings
 from pillarbox.config.toml import quoted
 from pillarbox.server.certificates import EXPIRY_NOTICE, make_self_signed
+from pillarbox.wiring import credentials
 
 ACCOUNT = "ada@localhost"
 TLS_PORTS = range(1995, 2095)
@@ -176,8 +176,8 @@ def _write_private(path: Path, text: str) -> None:
 
 def _add_account(place: Place, settings: Settings) -> None:
     password = "-".join("".join(secrets.choice(_ALPHABET) for _ in range(5)) for _ in range(4))
-    stored = wiring.hasher(settings).hash(password.encode())
-    with contextlib.closing(wiring.account_store(settings)) as store:
+    stored = credentials.hasher(settings).hash(password.encode())
+    with contextlib.closing(credentials.account_store(settings)) as store:
         store.create()
         if store.lookup(ACCOUNT):
             store.set_password(ACCOUNT, stored)
@@ -211,9 +211,9 @@ def first_password(place: Place, settings: Settings) -> str | None:
         password = place.password.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
-    with contextlib.closing(wiring.account_store(settings)) as store:
+    with contextlib.closing(credentials.account_store(settings)) as store:
         account = store.lookup(ACCOUNT)
-    if account is None or not wiring.hasher(settings).verify(account.password_hash, password.encode()):
+    if account is None or not credentials.hasher(settings).verify(account.password_hash, password.encode()):
         return None
     return password
 

@@ -13,6 +13,7 @@ from pillarbox.config.checks import check_files, warnings
 from pillarbox.config.load import load, parse
 from pillarbox.config.problem import ConfigError, Problem
 from pillarbox.config.schema import Settings
+from pillarbox.config.schema_guard import Guard
 from pillarbox.config.schema_listener import CleartextLogin, Listener, Sni, Tls
 from pillarbox.config.schema_mail import Auth, Domain, Maildir, PasswdFile
 from pillarbox.config.schema_server import Limits, Log, Server, Timeouts
@@ -22,6 +23,7 @@ __all__ = [
     "CleartextLogin",
     "ConfigError",
     "Domain",
+    "Guard",
     "Limits",
     "Listener",
     "Log",

@@ -2,7 +2,7 @@
 
 Rules: the attribute names are the file's keys; every setting has a default, a check and a sentence of doc, from which
 messages, `config explain` and the reference page are made; values are frozen. Sections live in `schema_server`,
-`schema_listener` and `schema_mail`; checks that need several sections are in `checks`.
+`schema_listener`, `schema_mail` and `schema_guard`; checks that need several sections are in `checks`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from pillarbox.config.fields import DomainName, Section, not_empty, setting
 from pillarbox.config.problem import Wrong
+from pillarbox.config.schema_guard import Guard
 from pillarbox.config.schema_listener import Listener, Tls, default_listeners
 from pillarbox.config.schema_mail import Auth, Domain, Maildir
 from pillarbox.config.schema_server import Limits, Log, Server, Timeouts
@@ -44,6 +45,7 @@ class Settings(Section):
     limits: Limits = setting(Limits, "How much of everything at once.")
     timeouts: Timeouts = setting(Timeouts, "How long the server waits, in seconds.")
     auth: Auth = setting(Auth, "Who may log in, and how passwords are checked.")
+    guard: Guard = setting(Guard, "Against guessing: how many secrets are checked, and who is refused (docs/guard.md).")
     maildir: Maildir = setting(Maildir, "Where the mail is, and how messages are named to clients.")
     domains: Annotated[dict[DomainName, Domain], BeforeValidator(_distinct)] = setting(
         dict,
@@ -56,6 +58,11 @@ class Settings(Section):
     def accounts_file(self) -> Path:
         """The database of accounts."""
         return self.auth.accounts or self.server.state_directory / "accounts.sqlite"
+
+    @property
+    def guard_file(self) -> Path:
+        """The file of the guard's shared state."""
+        return self.guard.state or self.server.state_directory / "guard.sqlite"
 
     def maildir_template(self, domain: str) -> str:
         """The Maildir template for accounts of `domain` (in canonical form; "" for accounts without one)."""

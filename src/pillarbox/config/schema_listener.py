@@ -170,6 +170,15 @@ class Sni(Section):
     )
 
 
+def _with_authorities(mode: str, info: ValidationInfo) -> str:
+    if mode != "off" and "client_ca" in info.data and info.data["client_ca"] is None:
+        raise Wrong(
+            "`tls.client_ca` is missing: without authorities no client certificate can be verified",
+            'write client_ca = "/etc/pillarbox/clients.pem" under [tls]',
+        )
+    return mode
+
+
 class Tls(Section):
     """Certificates and the TLS versions spoken."""
 
@@ -193,6 +202,18 @@ class Tls(Section):
         'The ciphers of TLS 1.2 as an OpenSSL cipher list; "" is a safe choice. TLS 1.3 has only safe ones.',
         kind="an OpenSSL cipher list in quotes",
         example="ECDHE+AESGCM:ECDHE+CHACHA20",
+    )
+    client_ca: OptionalPath = setting(
+        None,
+        "The file with the certificates of the authorities whose client certificates are trusted, in PEM form.",
+        kind="the path of a file in quotes",
+        example="/etc/pillarbox/clients.pem",
+    )
+    client_certificates: Annotated[Literal["off", "optional", "required"], AfterValidator(_with_authorities)] = setting(
+        "off",
+        'Whether clients are asked for a certificate. "off": no; one that is offered is ignored. "optional": a client '
+        'may show one, and log in with SASL EXTERNAL. "required": no TLS without one. One that is expired, unknown or '
+        "not for clients ends the handshake in both cases.",
     )
     sni: Annotated[tuple[Sni, ...], Field(strict=False)] = setting(
         (),

@@ -11,6 +11,9 @@ from pydantic import AfterValidator, Field, ValidationInfo
 
 from pillarbox.config.fields import DomainNameOrEmpty, OptionalPath, Section, setting
 from pillarbox.config.problem import Wrong
+from pillarbox.config.schema_credentials import MAX_DAYS, AppPasswords, Mfa, Pop3
+from pillarbox.config.schema_policy import PasswordPolicy
+from pillarbox.config.schema_tokens import Tokens
 from pillarbox.config.template import MAILDIR_PLACEHOLDERS, PASSWD_FILE_PLACEHOLDERS, check
 
 OWASP_MINIMUM = ((47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5))
@@ -42,6 +45,12 @@ def _each_once(sources: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(sources)) < len(sources):
         raise Wrong("a source is named twice", "name each once, in the order they are asked")
     return sources
+
+
+def _mechanisms(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise Wrong("a mechanism is named twice", "name each once, in the order clients are shown")
+    return names
 
 
 def _dovecot_format(text: str) -> str:
@@ -96,6 +105,30 @@ class Auth(Section):
         '"passwd-file" the file of `auth.passwd_file`.',
         kind='a list of "accounts" and "passwd-file"',
     )
+    mechanisms: Annotated[
+        tuple[
+            Literal[
+                "PLAIN",
+                "LOGIN",
+                "SCRAM-SHA-256",
+                "SCRAM-SHA-256-PLUS",
+                "EXTERNAL",
+                "OAUTHBEARER",
+                "XOAUTH2",
+                "CRAM-MD5",
+                "APOP",
+            ],
+            ...,
+        ],
+        Field(strict=False),
+        AfterValidator(_mechanisms),
+    ] = setting(
+        ("PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "EXTERNAL"),
+        "The SASL mechanisms that clients are offered, in this order, each where the connection allows it: -PLUS under "
+        "TLS, EXTERNAL with a client certificate, OAUTHBEARER and XOAUTH2 under TLS. SCRAM, CRAM-MD5 and APOP work "
+        "with app passwords only; CRAM-MD5 and APOP are weak, and only for clients that know nothing better.",
+        kind="a list of names of mechanisms",
+    )
     accounts: OptionalPath = setting(
         None,
         'The database of accounts. "" means accounts.sqlite in `server.state_directory`.',
@@ -146,6 +179,11 @@ class Auth(Section):
         le=86_400,
     )
     passwd_file: PasswdFile = setting(PasswdFile, "A Dovecot-style passwd-file.")
+    app_passwords: AppPasswords = setting(AppPasswords, "Passwords that the server makes, one for each mail program.")
+    mfa: Mfa = setting(Mfa, "Second factors.")
+    pop3: Pop3 = setting(Pop3, "Who may use POP3 at all.")
+    policy: PasswordPolicy = setting(PasswordPolicy, "What a new password must be like.")
+    tokens: Tokens = setting(Tokens, "Bearer tokens of an identity provider.")
 
 
 class Maildir(Section):
@@ -185,4 +223,20 @@ class Domain(Section):
         'Where the Maildirs of this domain are; placeholders as in `maildir.path`. "" means `maildir.path`.',
         kind="an absolute path in quotes, with placeholders",
         example="/srv/mail/{user}",
+    )
+    mfa: Literal["inherit", "required", "optional", "off"] = setting(
+        "inherit", 'Whether a login needs a second factor; "inherit" means `auth.mfa.policy`.'
+    )
+    pop3: Literal["inherit", "on", "off"] = setting(
+        "inherit", 'Whether POP3 is on for accounts that do not say otherwise; "inherit" means `auth.pop3.default`.'
+    )
+    pop3_idle_days: int = setting(
+        -1,
+        "Days without a login after which `pillarbox account idle --apply` switches POP3 off; 0 means never, "
+        "-1 means `auth.pop3.idle_days`.",
+        ge=-1,
+        le=MAX_DAYS,
+    )
+    primary_over_pop3: Literal["inherit", "yes", "no"] = setting(
+        "inherit", 'Whether accounts\' own passwords work over POP3; "inherit" means `auth.pop3.primary`.'
     )

@@ -91,6 +91,11 @@ class Snapshot(Protocol):
         """The unique-id of each message: 1-70 octets of 0x21-0x7E (RFC 1939 §7, UIDL)."""
         ...
 
+    @property
+    def received(self) -> Sequence[float]:
+        """When each message was delivered, UTC seconds; 0 where that is not known."""
+        ...
+
 
 class Piece(NamedTuple):
     """A slice of one body, in the form its store keeps.

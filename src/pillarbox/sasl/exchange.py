@@ -1,4 +1,4 @@
-"""One SASL exchange inside AUTH, from the protocol's lines to a claim: base64, `=`, `*`, the empty challenge.
+"""One SASL exchange inside AUTH, from the protocol's lines to a claim: base64, `=`, `*`, the first challenge.
 
 Rules: bad base64 ends the exchange and nothing else (P45); `=` as the initial response is the empty one. Cancelling
 with `*` is between the client and the session, and never comes here.
@@ -11,10 +11,26 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 
-from pillarbox.sasl.mechanism import Challenged, Failed, ServerMechanism, Step
+from pillarbox.sasl.digests import CramMd5Server
+from pillarbox.sasl.external import ExternalServer
+from pillarbox.sasl.login import LoginServer
+from pillarbox.sasl.mechanism import Challenged, Failed, ServerMechanism, Step, Surroundings
+from pillarbox.sasl.oauth import OAuthBearerServer, XOAuth2Server
 from pillarbox.sasl.plain import PlainServer
+from pillarbox.sasl.scram import SHA_256, SHA_256_PLUS, ScramServer
 
-SERVER_MECHANISMS: Mapping[str, Callable[[], ServerMechanism]] = {"PLAIN": PlainServer}
+Factory = Callable[[Surroundings], ServerMechanism]
+
+SERVER_MECHANISMS: Mapping[str, Factory] = {
+    "PLAIN": lambda _: PlainServer(),
+    "LOGIN": lambda _: LoginServer(),
+    SHA_256: lambda surroundings: ScramServer(SHA_256, surroundings),
+    SHA_256_PLUS: lambda surroundings: ScramServer(SHA_256_PLUS, surroundings),
+    "EXTERNAL": lambda _: ExternalServer(),
+    "OAUTHBEARER": lambda _: OAuthBearerServer(),
+    "XOAUTH2": lambda _: XOAuth2Server(),
+    "CRAM-MD5": lambda surroundings: CramMd5Server(surroundings.stamp()),
+}
 
 
 def decode(data: bytes) -> bytes | None:
@@ -39,7 +55,8 @@ class ServerExchange:
     def begin(self, initial: bytes) -> Step:
         """Start with AUTH's second argument, as sent; b"" when there was none."""
         if not initial:
-            return Challenged(b"")  # RFC 5034 §4: a server with nothing to say sends the empty challenge
+            # RFC 5034 §4: a server with nothing to say sends the empty challenge.
+            return Challenged(self._mechanism.opening())
         return self._step(b"" if initial == b"=" else decode(initial))
 
     def respond(self, line: bytes) -> Step:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from pillarbox.events.secret import Secret
 from pillarbox.sasl.mechanism import Claim, Claimed, Failed, Step
+from pillarbox.sasl.proofs import Password
 
 
 class PlainServer:
     """The server's side: one response, no challenge of its own."""
 
     name = "PLAIN"
+
+    def opening(self) -> bytes:
+        """Nothing: the client speaks first."""
+        return b""
 
     def step(self, response: bytes) -> Step:
         """Take the message. Exactly two NULs; authcid must not be empty (RFC 4616 §2)."""
@@ -20,7 +25,7 @@ class PlainServer:
         if not authcid:
             return Failed("PLAIN: no user name")
         try:
-            return Claimed(Claim(authcid.decode("utf-8"), authzid.decode("utf-8"), Secret(password)))
+            return Claimed(Claim(authcid.decode("utf-8"), authzid.decode("utf-8"), Password(Secret(password))))
         except UnicodeDecodeError:
             return Failed("PLAIN: a name is not UTF-8")
 
@@ -33,6 +38,8 @@ class PlainClient:
     """
 
     name = "PLAIN"
+    initial = True
+    complete = True
 
     def __init__(self, authcid: str, password: Secret, authzid: str = "") -> None:
         if "\0" in authcid or "\0" in authzid or b"\0" in password.reveal():

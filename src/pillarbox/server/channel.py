@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Callable
 
 from pillarbox.server.poller import BROKEN, IN, OUT, Poller
-from pillarbox.server.tls_stream import TlsStream
+from pillarbox.server.tls_stream import Secured, TlsStream
 
 READ_SIZE = 16_384
 """Octets asked for at once."""
@@ -296,8 +296,8 @@ class Channel:
 
     # ---- TLS ----------------------------------------------------------------------------------------------------
 
-    async def start_tls(self, context: ssl.SSLContext, seconds: float) -> str:
-        """Do the server's side of a handshake, in `seconds` altogether (P53); returns the version of TLS.
+    async def start_tls(self, context: ssl.SSLContext, seconds: float) -> Secured:
+        """Do the server's side of a handshake, in `seconds` altogether (P53).
 
         Raises:
             ssl.SSLError: it failed.
@@ -324,8 +324,9 @@ class Channel:
             finally:  # also the alert that says why it failed
                 await self._send(tls.take(), seconds)
         self._tls = tls
+        secured = tls.secured()
         self._decrypt(tls)  # the client's first command may have come with its last handshake message
-        return tls.version
+        return secured
 
     # ---- the end ------------------------------------------------------------------------------------------------
 

@@ -122,7 +122,7 @@ class Connection:
         self._times = times
         self._greeting = greeting
         self._connected = loop.time()
-        self._stopping = False
+        self._stopping: Reply | None = None
         self._peer = ServerPeer()
         self._session = Session(context, identity, origin, door)
         channel.receiver = self._receive
@@ -158,7 +158,7 @@ class Connection:
             raise
         except ssl.SSLError as error:
             how = "tls failed"
-            self._tls_failed(error.reason or type(error).__name__)
+            self._tls_failed(_why(error))
         except Exception as error:  # the last border: a defect is an event, never a traceback
             self._session.context.sink.emit(internal_error(error, self._session.id))
         finally:
@@ -176,7 +176,7 @@ class Connection:
 
     async def _say_stopping(self) -> str:
         try:
-            await self._channel.write(self._peer.refuse(STOPPING), self._times.stall)
+            await self._channel.write(self._peer.refuse(self._stopping or STOPPING), self._times.stall)
         except (ChannelClosed, DeadlinePassed):
             return "closed"
         return "shutdown"
@@ -193,7 +193,7 @@ class Connection:
         if refusal is not None:
             await channel.write(peer.greet(refusal), self._times.stall)
             return "refused"
-        await channel.write(peer.greet(Reply(True, self._greeting)), self._times.stall)
+        await channel.write(peer.greet(Reply(True, self._session.greeting(self._greeting))), self._times.stall)
         return await self._serve()
 
     async def _expect_handshake(self) -> bool:
@@ -236,13 +236,14 @@ class Connection:
         places.active += 1
         try:
             seconds = min(self._times.handshake, REFUSAL_HANDSHAKE) if refused else self._times.handshake
-            version = await self._channel.start_tls(entrance.tls, seconds)
+            secured = await self._channel.start_tls(entrance.tls, seconds)
         except DeadlinePassed:
             self._tls_failed("handshake took too long")
             raise
         finally:
             places.active -= 1
-        session.secured(session.origin._replace(tls=version))
+        origin = session.origin._replace(tls=secured.version, certificate=secured.certificate)
+        session.secured(origin, secured.bindings)
 
     # ---- the conversation -----------------------------------------------------------------------------------------
 
@@ -259,7 +260,7 @@ class Connection:
                     await channel.write(out[0] if len(out) == 1 else b"".join(out), self._times.stall)
                     out.clear()
                     gathered = 0
-                if self._stopping:
+                if self._stopping is not None:
                     raise Interrupted
                 if session.account is not None:
                     await channel.more(self._times.idle)
@@ -348,7 +349,19 @@ class Connection:
         """The worker's ticker."""
         self._channel.check(now)
 
-    def stop(self) -> None:
+    @property
+    def credential(self) -> tuple[str, str] | None:
+        """Account and id of the credential of this session; None before login."""
+        account = self._session.account
+        return None if account is None else (account.name, account.credential)
+
+    def stop(self, why: Reply = STOPPING) -> None:
         """Ask the client to go: now if it waits for its next command, else behind the reply it is in (P57)."""
-        self._stopping = True
+        self._stopping = why
         self._channel.interrupt()
+
+
+def _why(error: ssl.SSLError) -> str:
+    """OpenSSL's reason; for a client certificate also what is wrong with it."""
+    reason = error.reason or type(error).__name__
+    return f"{reason}: {error.verify_message}" if isinstance(error, ssl.SSLCertVerificationError) else reason

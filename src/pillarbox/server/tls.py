@@ -2,7 +2,8 @@
 
 Rules: TLS 1.2 with forward secrecy and AEAD at least (RFC 9325, RFC 8996); no compression (RFC 7457 §2.6), no
 renegotiation; the certificate follows the name the client asks for, and an unknown name gets the default certificate,
-as mail clients expect; files are read here once, while the process still may, and never again before the next reload.
+as mail clients expect; a client certificate that was asked for and does not verify ends the handshake; files are read
+here once, while the process still may, and never again before the next reload.
 
 Elsewhere: what may be wrong with the files (`certificates`); handshakes and their limits (`connection`).
 """
@@ -13,15 +14,25 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
 from pillarbox.config.problem import Problem
 from pillarbox.config.schema_listener import Tls
 from pillarbox.server.certificates import TlsConfigError, certificate_problems
+from pillarbox.server.tls_stream import ServerContext
 
 SAFE_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """The TLS 1.2 ciphers with ephemeral keys and AEAD (RFC 9325 §4.2). Those of TLS 1.3 are all safe and always on."""
 
 ALPN = "pop3"
 """POP3's identifier in the IANA registry of ALPN protocol ids (RFC 7301)."""
+
+_CLIENT_CERTIFICATES: Mapping[str, ssl.VerifyMode] = {
+    "off": ssl.CERT_NONE,
+    "optional": ssl.CERT_OPTIONAL,
+    "required": ssl.CERT_REQUIRED,
+}
 
 _VERSIONS: Mapping[str, ssl.TLSVersion] = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -50,8 +61,8 @@ def build_context(tls: Tls) -> ssl.SSLContext | None:
     return default
 
 
-def _load(tls: Tls, certificate: Path, key: Path, prefix: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+def _load(tls: Tls, certificate: Path, key: Path, prefix: str) -> ServerContext:
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[tls.minimum_version]
     context.options |= (
         ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_SINGLE_ECDH_USE
@@ -71,7 +82,39 @@ def _load(tls: Tls, certificate: Path, key: Path, prefix: str) -> ssl.SSLContext
         what = f"OpenSSL does not accept the certificate and its key: {_words(reason)}"
         instead = "use an ECDSA P-256 key, or RSA with 2,048 bits or more, and the matching certificate"
         raise TlsConfigError([Problem(f"{prefix}.certificate", what, instead, source=str(certificate))]) from None
+    context.end_point = end_point(certificate.read_bytes())
+    _ask_clients(context, tls)
     return context
+
+
+def _ask_clients(context: ssl.SSLContext, tls: Tls) -> None:
+    """Ask clients for a certificate, as `tls.client_certificates` says."""
+    # In every context: verification uses the one that the client's name led to.
+    mode = _CLIENT_CERTIFICATES[tls.client_certificates]
+    if mode is ssl.CERT_NONE or tls.client_ca is None:
+        return
+    try:
+        context.load_verify_locations(tls.client_ca)
+    except (ssl.SSLError, OSError) as error:
+        what = error.strerror if not isinstance(error, ssl.SSLError) else "it holds no usable certificate"
+        instead = "name a PEM file with the certificates of the authorities that issue client certificates"
+        raise TlsConfigError([Problem("tls.client_ca", str(what), instead, source=str(tls.client_ca))]) from None
+    context.verify_mode = mode
+
+
+def end_point(pem: bytes) -> bytes:
+    """The channel binding "tls-server-end-point" of the first certificate in `pem` (RFC 5929 §4.1), or b"".
+
+    Its hash is the one the certificate was signed with, but SHA-256 for MD5 and SHA-1; a signature without one hash of
+    its own (Ed25519) has no such binding.
+    """
+    certificate = x509.load_pem_x509_certificates(pem)[0]
+    algorithm = certificate.signature_hash_algorithm
+    if algorithm is None:
+        return b""
+    if isinstance(algorithm, (hashes.MD5, hashes.SHA1)):
+        algorithm = hashes.SHA256()
+    return certificate.fingerprint(algorithm)
 
 
 def _words(reason: str | None) -> str:

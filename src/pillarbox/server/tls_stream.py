@@ -9,13 +9,38 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 RECORD = 16_384
 """Octets of plaintext in a TLS record at most (RFC 8446 §5.1)."""
 
 LAST = 64
 """Octets the last record of a longer write has at least, so that the end of a reply is not torn (P11)."""
+
+
+class ServerContext(ssl.SSLContext):
+    """A context that shows one certificate.
+
+    Attributes:
+        end_point: the channel binding of that certificate, "tls-server-end-point"; b"" where none is defined.
+    """
+
+    end_point: bytes = b""
+
+
+class Secured(NamedTuple):
+    """What a handshake has led to.
+
+    Attributes:
+        version: of TLS, such as "TLSv1.3".
+        certificate: the client's verified certificate in DER, or b"".
+        bindings: channel bindings by their registered name (RFC 5929, RFC 9266).
+    """
+
+    version: str
+    certificate: bytes
+    bindings: Mapping[str, bytes]
 
 
 class TlsStream:
@@ -33,10 +58,23 @@ class TlsStream:
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self.ended = False
 
-    @property
-    def version(self) -> str:
-        """The protocol version agreed on, such as "TLSv1.3"."""
-        return self._object.version() or "TLS"
+    def secured(self) -> Secured:
+        """What the handshake, which is complete, has led to."""
+        tls = self._object
+        version = tls.version() or "TLS"
+        return Secured(version, tls.getpeercert(binary_form=True) or b"", self._bindings(version))
+
+    def _bindings(self, version: str) -> dict[str, bytes]:
+        found = {}
+        # The name the client asked for may have led to another context than the first.
+        context = self._object.context
+        if isinstance(context, ServerContext) and context.end_point:
+            found["tls-server-end-point"] = context.end_point
+        # RFC 5929 §3 ends with TLS 1.2; RFC 9266 §4 begins with 1.3, where Python's OpenSSL binding can do it.
+        kind = "tls-unique" if version == "TLSv1.2" else "tls-exporter"
+        if kind in ssl.CHANNEL_BINDING_TYPES and (data := self._object.get_channel_binding(kind)):
+            found[kind] = data
+        return found
 
     def handshake(self) -> bool:
         """Go on with the handshake; returns whether it is complete. What `take` gives must be sent either way.

@@ -13,7 +13,7 @@ import ipaddress
 import itertools
 import socket
 import ssl
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -40,6 +40,8 @@ OUT_OF_FILES_PAUSE = 1.0
 
 LAST_WORDS = 1.5
 """Seconds between asking the last sessions to go and cutting them."""
+
+REVOKED = Reply(False, "what you logged in with was revoked", ResponseCode.SYS_PERM)
 
 FULL = Reply(False, "too many connections, please try again later", ResponseCode.SYS_TEMP)
 
@@ -251,6 +253,17 @@ class Worker:
     def sessions(self) -> int:
         """Connections that run now."""
         return len(self._running)
+
+    def credentials(self) -> set[tuple[str, str]]:
+        """Account and credential id of every session that is logged in."""
+        return {found for connection in self._running if (found := connection.credential) is not None}
+
+    def revoke(self, credentials: Collection[tuple[str, str]]) -> None:
+        """End the sessions that these have let in, between commands; nothing is deleted."""
+        if credentials:
+            for connection in list(self._running):
+                if connection.credential in credentials:
+                    connection.stop(REVOKED)
 
     async def serve(self, draining: asyncio.Event, stopping: asyncio.Event, grace: float) -> None:
         """Accept until one of the events is set; then let sessions end by themselves, or stop them (`stop`)."""

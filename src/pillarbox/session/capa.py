@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pillarbox.session.exchange import offered
 from pillarbox.wire.capabilities import Capabilities
 from pillarbox.wire.commands import Command
 from pillarbox.wire.replies import Reply
@@ -20,7 +21,8 @@ def capabilities(session: Session) -> Capabilities:
     entries: list[tuple[str, tuple[str, ...]]] = [("TOP", ()), ("UIDL", ())]
     if session.login_allowed:
         entries.append(("USER", ()))
-        entries.append(("SASL", tuple(session.context.mechanisms)))
+        if mechanisms := offered(session):
+            entries.append(("SASL", mechanisms))
         entries.append(("UTF8", ("USER",)))  # RFC 6856 §2.1: names and passwords may be UTF-8
         entries.append(("LANG", ()))
     entries += [("RESP-CODES", ()), ("AUTH-RESP-CODE", ()), ("PIPELINING", ())]

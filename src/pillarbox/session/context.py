@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from pillarbox.auth.attempt import Authenticator
 from pillarbox.events import Sink
 from pillarbox.maildrop.maildrop import Store
-from pillarbox.sasl import SERVER_MECHANISMS, ServerMechanism
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,10 @@ def _nothing(name: str) -> None:
     return None
 
 
+def _nonce() -> str:
+    return secrets.token_urlsafe(18)
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The collaborators of a session.
@@ -47,7 +51,9 @@ class Context:
         admit_account: asks for a place for one more session of an account; returns the key of the limit that
             refuses it, or None.
         leave_account: gives that place back.
-        mechanisms: the SASL mechanisms offered, by name.
+        mechanisms: the names of the SASL mechanisms that may be offered, in that order; "APOP" among them is APOP.
+        hostname: the name of this server in challenges of APOP and CRAM-MD5.
+        nonce: makes printable ASCII without a comma, with 120 bits of randomness or more.
     """
 
     authenticator: Authenticator
@@ -57,7 +63,13 @@ class Context:
     policy: Policy = Policy()
     admit_account: Callable[[str], str | None] = _no_limit
     leave_account: Callable[[str], None] = _nothing
-    mechanisms: Mapping[str, Callable[[], ServerMechanism]] = field(default_factory=lambda: SERVER_MECHANISMS)
+    mechanisms: Sequence[str] = ("PLAIN", "LOGIN")
+    hostname: str = "localhost"
+    nonce: Callable[[], str] = _nonce
+
+    def stamp(self) -> str:
+        """A fresh timestamp for APOP and CRAM-MD5, in the form of a Message-ID (RFC 1939 §7, RFC 2195 §2)."""
+        return f"<{self.nonce()}@{self.hostname}>"
 
 
 class Door(NamedTuple):

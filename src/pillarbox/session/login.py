@@ -2,15 +2,15 @@
 
 Rules: secrets are refused before they are sent where the connection is in clear (P54); every refusal of credentials has
 one text (P42); the maildrop's lease is taken before +OK (P48).
-Serves RFC 1939 §4 and §7, RFC 2595 §4, RFC 5034, RFC 6856 §2-§3.
+Elsewhere: AUTH (`exchange`).
+Serves RFC 1939 §4 and §7, RFC 2595 §4, RFC 6856 §2-§3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pillarbox.auth.attempt import Accepted, Account, Attempt, Outcome, Refused
+from pillarbox.auth.attempt import Account, Attempt, Decision, Outcome, Password, Refused
 from pillarbox.events import (
     LoginFailed,
     LoginSucceeded,
@@ -20,15 +20,17 @@ from pillarbox.events import (
     Secret,
 )
 from pillarbox.maildrop.errors import MaildropBusy, MaildropUnavailable
-from pillarbox.sasl import Challenged, Claimed, Failed, ServerExchange, ServerMechanism, Step
+from pillarbox.maildrop.newer import newer
+from pillarbox.sasl import Claim, digests
 from pillarbox.session.languages import LANGUAGES, matching
 from pillarbox.wire.commands import Command
-from pillarbox.wire.replies import Challenge, Reply, ResponseCode
+from pillarbox.wire.replies import Reply, ResponseCode
 
 if TYPE_CHECKING:
-    from pillarbox.session.session import Answer, Session
+    from pillarbox.session.session import Session
 
-_TLS_FIRST = Reply(False, "TLS is needed first: use STLS, or connect to the TLS port")
+TLS_FIRST = Reply(False, "TLS is needed first: use STLS, or connect to the TLS port")
+_USER_PASS = "USER/PASS"  # noqa: S105 - the name of a way to log in
 _REFUSED = "login failed"
 _TEMPORARY = "login is not possible now, please try again later"
 
@@ -61,29 +63,39 @@ async def user(session: Session, command: Command) -> Reply:
     session.name = command.argument.decode("utf-8", "replace")
     if not session.login_allowed:
         session.saw_cleartext("USER", secret_seen=False)
-        return _TLS_FIRST
+        return TLS_FIRST
     return Reply(True, "send PASS")
 
 
 async def password(session: Session, command: Command) -> Reply:
     """PASS. The name counts for this one attempt only (P43)."""
-    return await _attempt(session, session.name, Secret(command.argument), "USER/PASS")
+    return await _attempt(session, Claim(session.name, "", Password(Secret(command.argument))), _USER_PASS)
 
 
 async def overlong_password(session: Session) -> Reply:
     """A PASS line over the limit: a wrong password like any other (P42)."""
-    return await _attempt(session, session.name, Secret(b""), "USER/PASS")
+    return await _attempt(session, Claim(session.name, "", Password(Secret(b""))), _USER_PASS)
 
 
 async def apop(session: Session, command: Command) -> Reply:
-    """APOP (RFC 1939 §7) is not offered: it needs the password in clear on the server."""
-    return Reply(False, "APOP is not available")
+    """APOP (RFC 1939 §7), where it is switched on and the greeting had a timestamp."""
+    if not session.stamp:
+        return Reply(False, "APOP is not available")
+    if not session.login_allowed:
+        session.saw_cleartext("APOP", secret_seen=False)
+        return TLS_FIRST
+    claim = digests.apop(command.argument, session.stamp.encode("ascii"))
+    if claim is None:
+        failed(session, "APOP", "APOP: not a name and a digest")
+        return Reply(False, "authentication exchange failed", close=too_many(session))
+    # The timestamp stays good for another try: it is this connection's alone, and failures are counted.
+    return await _attempt(session, claim, "APOP")
 
 
 async def utf8(session: Session, command: Command) -> Reply:
     """UTF8 (RFC 6856 §2)."""
     if not session.login_allowed:
-        return _TLS_FIRST
+        return TLS_FIRST
     session.utf8 = True
     return Reply(True, "UTF-8 mode")
 
@@ -91,7 +103,7 @@ async def utf8(session: Session, command: Command) -> Reply:
 async def lang(session: Session, command: Command) -> Reply:
     """LANG (RFC 6856 §3)."""
     if not session.login_allowed:
-        return _TLS_FIRST
+        return TLS_FIRST
     if not command.argument:
         lines = "".join(f"{tag} {name}\r\n" for tag, name in LANGUAGES.items())
         return Reply(True, "languages follow", body=lines.encode("utf-8"))
@@ -102,101 +114,33 @@ async def lang(session: Session, command: Command) -> Reply:
     return Reply(True, f"{tag} language changed")
 
 
-async def auth(session: Session, command: Command) -> Answer:
-    """AUTH (RFC 5034 §4); without an argument it lists the mechanisms (P45)."""
-    mechanisms = session.context.mechanisms
-    if not command.argument:
-        if not session.login_allowed:
-            return _TLS_FIRST
-        return Reply(True, "mechanisms follow", body="".join(f"{name}\r\n" for name in mechanisms).encode("ascii"))
-    name, _, initial = command.argument.partition(b" ")
-    if not session.login_allowed:
-        session.name = _named_in_clear(mechanisms.get(name.decode("ascii", "replace").upper()), initial)
-        session.saw_cleartext("AUTH", secret_seen=bool(initial))
-        return _TLS_FIRST
-    factory = mechanisms.get(name.decode("ascii", "replace").upper())
-    if factory is None:
-        return Reply(False, "that mechanism is not available")
-    session.name = ""
-    session.exchange = ServerExchange(factory())
-    return await _advance(session, session.exchange.begin(initial))
-
-
-def _named_in_clear(factory: Callable[[], ServerMechanism] | None, initial: bytes) -> str:
-    """Whose secret was sent where anybody could read it, so that it can be changed (P54); "" if it cannot be told."""
-    if factory is None or not initial:
-        return ""
-    step = ServerExchange(factory()).begin(initial)
-    return step.claim.authcid if isinstance(step, Claimed) else ""
-
-
-async def respond(session: Session, line: bytes) -> Answer:
-    """A line inside a SASL exchange."""
-    if line == b"*":  # RFC 5034 §4: the client thought better of it, which is no failure
-        session.exchange = session.pending = None
-        return Reply(False, "exchange cancelled")
-    if session.pending is not None:
-        account, session.pending = session.pending, None
-        mechanism = session.exchange.mechanism if session.exchange is not None else ""
-        session.exchange = None
-        # P46: the client acknowledges the final data with an empty line; anything else takes the login back.
-        return await _open(session, account, mechanism) if not line else Reply(False, "exchange cancelled")
-    assert session.exchange is not None
-    return await _advance(session, session.exchange.respond(line))
-
-
-async def _advance(session: Session, step: Step) -> Answer:
-    if isinstance(step, Challenged):
-        return Challenge(step.data)
-    if isinstance(step, Failed):
-        return fail_exchange(session, step.reason)
-    assert session.exchange is not None
-    mechanism = session.exchange.mechanism
-    claim = step.claim
-    if step.final is None:
-        session.exchange = None
-        return await _attempt(session, claim.authcid, claim.password, mechanism, claim.authzid)
-    decided = await _decide(session, claim.authcid, claim.password, mechanism, claim.authzid)
-    if isinstance(decided, Reply):
-        session.exchange = None
-        return decided
-    session.pending = decided
-    return Challenge(step.final)
-
-
-def fail_exchange(session: Session, reason: str) -> Reply:
-    """End the exchange: broken or over-long. Nobody's credentials were refused, so no [AUTH] (P44)."""
-    mechanism = session.exchange.mechanism if session.exchange is not None else ""
-    session.exchange = None
-    session.pending = None
-    _failed(session, mechanism, reason)
-    return Reply(False, "authentication exchange failed", close=_too_many(session))
-
-
-async def _attempt(session: Session, name: str, secret: Secret, mechanism: str, authzid: str = "") -> Reply:
-    decided = await _decide(session, name, secret, mechanism, authzid)
-    return decided if isinstance(decided, Reply) else await _open(session, decided, mechanism)
-
-
-async def _decide(session: Session, name: str, secret: Secret, mechanism: str, authzid: str) -> Account | Reply:
-    context = session.context
-    session.name = name
-    decision = await context.authenticator.decide(Attempt(name, secret, mechanism, session.id, session.origin, authzid))
+async def _attempt(session: Session, claim: Claim, mechanism: str) -> Reply:
+    decision = await decide(session, claim, mechanism)
     if isinstance(decision, Refused):
-        if decision.outcome is Outcome.TEMPORARY:
-            context.sink.emit(
-                LoginUnavailable(
-                    session=session.id, user=session.name, peer=session.origin.address, reason=decision.reason
-                )
-            )
-            return Reply(False, _TEMPORARY, ResponseCode.SYS_TEMP)
-        _failed(session, mechanism, decision.reason)
-        return Reply(False, _TEXTS[decision.outcome], _CODES[decision.outcome], close=_too_many(session))
-    assert isinstance(decision, Accepted)
-    return decision.account
+        return refused(session, decision, mechanism)
+    return await open_(session, decision.account, mechanism)
 
 
-def _failed(session: Session, mechanism: str, reason: str) -> None:
+async def decide(session: Session, claim: Claim, mechanism: str) -> Decision:
+    """Have a claim decided. What the peer is told about a refusal is `refused`'s to say."""
+    session.name = claim.authcid or claim.authzid
+    attempt = Attempt(claim.authcid, claim.proof, mechanism, session.id, session.origin, claim.authzid)
+    return await session.context.authenticator.decide(attempt)
+
+
+def refused(session: Session, decision: Refused, mechanism: str) -> Reply:
+    """The reply to a refused attempt, and its event."""
+    if decision.outcome is Outcome.TEMPORARY:
+        session.context.sink.emit(
+            LoginUnavailable(session=session.id, user=session.name, peer=session.origin.address, reason=decision.reason)
+        )
+        return Reply(False, _TEMPORARY, ResponseCode.SYS_TEMP)
+    failed(session, mechanism, decision.reason)
+    return Reply(False, _TEXTS[decision.outcome], _CODES[decision.outcome], close=too_many(session))
+
+
+def failed(session: Session, mechanism: str, reason: str) -> None:
+    """Count a failed login, and tell of it."""
     session.failures += 1
     session.context.sink.emit(
         LoginFailed(
@@ -210,11 +154,12 @@ def _failed(session: Session, mechanism: str, reason: str) -> None:
     )
 
 
-def _too_many(session: Session) -> bool:
+def too_many(session: Session) -> bool:
+    """Whether this connection has had its last try."""
     return session.failures >= session.context.policy.login_failures
 
 
-async def _open(session: Session, account: Account, mechanism: str) -> Reply:
+async def open_(session: Session, account: Account, mechanism: str) -> Reply:
     """Take the lease and enter TRANSACTION (P48)."""
     context = session.context
     emit = context.sink.emit
@@ -227,6 +172,8 @@ async def _open(session: Session, account: Account, mechanism: str) -> Reply:
         maildrop = await context.store.open(
             account.maildrop, session.id, utf8=session.utf8, read_only=account.read_only
         )
+        if account.only_newer_than is not None:
+            maildrop = await newer(maildrop, account.only_newer_than)
         snapshot = await maildrop.list()
     except MaildropBusy as busy:
         context.leave_account(account.name)

@@ -8,13 +8,13 @@ Serves RFC 1939 §3-§7.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from pillarbox.auth.attempt import Account, Origin
 from pillarbox.events import CleartextLoginRefused, SessionEnded, internal_error
 from pillarbox.maildrop.maildrop import Maildrop, Snapshot
 from pillarbox.sasl import ServerExchange
-from pillarbox.session import capa, login, mail
+from pillarbox.session import capa, exchange, login, mail
 from pillarbox.session.context import Context, Door
 from pillarbox.session.languages import translate
 from pillarbox.wire.commands import Command, Malformed, Received, SaslResponse, Verb
@@ -27,7 +27,7 @@ HANDLERS: dict[Verb, Handler] = {
     Verb.USER: login.user,
     Verb.PASS: login.password,
     Verb.APOP: login.apop,
-    Verb.AUTH: login.auth,
+    Verb.AUTH: exchange.auth,
     Verb.STLS: login.stls,
     Verb.UTF8: login.utf8,
     Verb.LANG: login.lang,
@@ -61,6 +61,8 @@ class Session:
     Attributes:
         id: unique among all sessions, for events and for repeatable commits.
         origin: where the client is, and whether TLS protects it; replaced after STLS.
+        bindings: the channel bindings of the TLS connection, by name; empty without TLS.
+        stamp: APOP's timestamp, which the greeting holds, or "" where APOP is not offered (RFC 1939 §7).
         name: what USER said, until PASS; also the last name tried, for events.
         account: who is logged in.
         maildrop, snapshot: None until then.
@@ -71,6 +73,7 @@ class Session:
     __slots__ = (
         "account",
         "bad",
+        "bindings",
         "context",
         "counts",
         "door",
@@ -85,6 +88,7 @@ class Session:
         "pending",
         "retrieved",
         "snapshot",
+        "stamp",
         "started",
         "utf8",
     )
@@ -92,8 +96,10 @@ class Session:
     def __init__(self, context: Context, identity: str, origin: Origin, door: Door) -> None:
         self.context = context
         self.id = identity
-        self.origin = origin
+        self.origin: Origin = origin
         self.door = door
+        self.bindings: Mapping[str, bytes] = {}
+        self.stamp = context.stamp() if "APOP" in context.mechanisms else ""
         self.started = context.now()
         self.counts = Counts()
         self.account: Account | None = None
@@ -111,11 +117,17 @@ class Session:
         self.utf8 = False
         self.language = ""
         self.exchange: ServerExchange | None = None
-        self.pending: Account | None = None  # accepted, but the mechanism has final data to deliver first (P46)
+        # Decided, but the mechanism has a last word that the client has to answer first (P46, P47).
+        self.pending: Account | Reply | None = None
 
-    def secured(self, origin: Origin) -> None:
-        """STLS led to TLS: `origin` says so now."""
+    def greeting(self, text: str) -> str:
+        """The text of the greeting of a connection that is let in."""
+        return f"{text} {self.stamp}" if self.stamp else text
+
+    def secured(self, origin: Origin, bindings: Mapping[str, bytes]) -> None:
+        """A handshake is done: `origin` says so now, and mechanisms may bind to it."""
         self.origin = origin
+        self.bindings = bindings
         self._afresh()
 
     @property
@@ -131,7 +143,7 @@ class Session:
                 self.bad = 0
                 answer = await HANDLERS[received.verb](self, received)
             elif isinstance(received, SaslResponse):
-                answer = await login.respond(self, received.data)
+                answer = await exchange.respond(self, received.data)
             else:
                 answer = await self._malformed(received)
         except Exception as error:  # the last border before the peer
@@ -146,7 +158,7 @@ class Session:
 
     async def _malformed(self, line: Malformed) -> Answer:
         if self.exchange is not None:
-            return login.fail_exchange(self, line.text)
+            return exchange.fail(self, line.text)
         if not self.login_allowed:
             if line.verb is Verb.PASS or (line.verb is Verb.AUTH and line.overlong):
                 self.saw_cleartext(line.verb.name, secret_seen=True)

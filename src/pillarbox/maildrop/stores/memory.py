@@ -23,6 +23,7 @@ class _Message:
     unique_id: bytes
     data: bytes
     facts: Facts
+    received: float
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class MemorySnapshot:
 
     octets: Sequence[int]
     unique_ids: Sequence[bytes]
+    received: Sequence[float]
     count: int
     total: int
 
@@ -56,7 +58,7 @@ class MemoryStore:
     def deliver(self, maildrop: str, message: bytes) -> bytes:
         """Add a message as it is, without changing a line ending; return its unique-id."""
         unique_id = b"m%d" % next(self._numbers)
-        self._box(maildrop).messages.append(_Message(unique_id, message, examine([message])))
+        self._box(maildrop).messages.append(_Message(unique_id, message, examine([message]), self._clock()))
         return unique_id
 
     def remove(self, maildrop: str, unique_id: bytes) -> None:
@@ -95,7 +97,8 @@ class MemoryMaildrop:
         self._messages = tuple(box.messages)
         octets = [m.facts.octets if utf8 else m.facts.surrogate for m in self._messages]
         ids = [message.unique_id for message in self._messages]
-        self._snapshot = MemorySnapshot(octets, ids, len(octets), sum(octets))
+        received = [message.received for message in self._messages]
+        self._snapshot = MemorySnapshot(octets, ids, received, len(octets), sum(octets))
         self._committed: int | None = None
 
     async def list(self) -> MemorySnapshot:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pillarbox.maildrop.maildrop import Facts
-from pillarbox.maildrop.stores.maildir.directory import INDEX_FILE, MISSING, UNTRUSTED, Stamp, base_name
+from pillarbox.maildrop.stores.maildir.directory import INDEX_FILE, MISSING, UNTRUSTED, Stamp, base_name, delivery_order
 from pillarbox.maildrop.wire_form import SHAPES
 
 T = TypeVar("T")
@@ -256,6 +256,11 @@ class IndexSnapshot:
     def unique_ids(self) -> Sequence[bytes]:
         """See `Snapshot.unique_ids`. A new list every time: keep it while it is needed."""
         return self._index.unique_ids()
+
+    @property
+    def received(self) -> Sequence[float]:
+        """See `Snapshot.received`: what the file names begin with. A new list every time."""
+        return [float(delivery_order(name)[0]) for name in self._index.names()]
 
 
 EMPTY = Index(Rows().encode())

@@ -1,6 +1,7 @@
-"""The composition root: the only file that knows every part, and where clocks, randomness and disks come from.
+"""The composition root: the only place that knows every part, and where clocks, randomness and disks come from.
 
-`serve` is the parent process; `run_worker` is one worker. Both build what they need from settings and nothing else.
+`run_worker` is one worker process, built from settings and nothing else; authentication is put together in
+`credentials`.
 """
 
 from __future__ import annotations
@@ -21,14 +22,8 @@ from pathlib import Path
 import uvloop
 
 from pillarbox import __version__
-from pillarbox.auth.accounts import AccountStore
-from pillarbox.auth.cache import VerificationCache
-from pillarbox.auth.login_delay import LoginDelay
-from pillarbox.auth.passwords import Hasher, HashingPool
-from pillarbox.auth.pipeline import Pipeline, Timing
-from pillarbox.auth.sources import AccountsSource, Source
-from pillarbox.config import Auth, ConfigError, Problem, Settings
-from pillarbox.events import Event, Level, NullSink, Sink
+from pillarbox.config import ConfigError, Problem, Settings
+from pillarbox.events import Event, Level, NullSink, Sink, internal_error
 from pillarbox.maildrop.stores.maildir import MaildirStore
 from pillarbox.maildrop.stores.maildir import Source as IdSource
 from pillarbox.server.connection import Times
@@ -38,9 +33,10 @@ from pillarbox.server.process import WorkerStart
 from pillarbox.server.worker import Entry, Worker
 from pillarbox.session.context import Context, Policy
 from pillarbox.watch.render import LogSink
+from pillarbox.wiring.credentials import Authentication, mechanisms, sources, token_verifier
 
-CACHED_PASSWORDS = 65_536
-"""Verified passwords remembered by each worker: some 10 MB at most."""
+WATCH_SECONDS = 2.0
+"""Seconds between looks at what has let the running sessions in: a revoked credential's session ends within five."""
 
 LOG_DELAY = 0.05
 """Seconds that log lines gather before they are written together."""
@@ -68,79 +64,6 @@ def log_sink(settings: Settings, fd: int, schedule: Callable[[Callable[[], None]
     """The sink that `log.*` describes, writing to an open file descriptor."""
     level = Level[settings.log.level.upper()]
     return LogSink(fd, format=settings.log.format, level=level, clock=time.time, schedule=schedule)
-
-
-def hasher(settings: Settings) -> Hasher:
-    """Makes and checks the password hashes of our own accounts."""
-    auth = settings.auth
-    return Hasher(memory_kib=auth.argon2_memory_kib, time_cost=auth.argon2_time, parallelism=auth.argon2_parallelism)
-
-
-def account_store(settings: Settings) -> AccountStore:
-    """The database of our own accounts."""
-    return AccountStore(settings.accounts_file, clock=time.time)
-
-
-def sources(settings: Settings, sink: Sink) -> list[Source]:
-    """Where accounts are looked up, in the order of `auth.sources`.
-
-    Raises:
-        ConfigError: a source cannot be built.
-    """
-    auth = settings.auth
-    found: list[Source] = []
-    for name in auth.sources:
-        if name == "accounts":
-            found.append(AccountsSource(account_store(settings), hasher(settings)))
-        else:
-            found.append(_passwd_file(auth, sink))
-    return found
-
-
-def _passwd_file(auth: Auth, sink: Sink) -> Source:
-    # Imported when it is asked for: its libraries are an extra, and cost a tenth of the start.
-    from pillarbox.auth.passwd_file import PasswdFileSource
-    from pillarbox.auth.schemes import MissingLibrary, Schemes, UnusableHash
-
-    assert auth.passwd_file.path is not None  # the configuration's checks see to it
-    try:
-        schemes = Schemes(auth.passwd_file.default_scheme)
-    except MissingLibrary as error:
-        raise ConfigError([Problem("auth.sources", str(error))]) from error
-    except UnusableHash as error:
-        raise ConfigError([Problem("auth.passwd_file.default_scheme", str(error), 'write "CRYPT"')]) from error
-    return PasswdFileSource(
-        auth.passwd_file.path,
-        schemes=schemes,
-        maildir=auth.passwd_file.maildir,
-        default_domain=auth.default_domain,
-        sink=sink,
-    )
-
-
-def authenticator(settings: Settings, sink: Sink) -> Pipeline:
-    """The authentication pipeline that `auth.*` describes."""
-    auth = settings.auth
-    delay = auth.login_delay
-    return Pipeline(
-        sources(settings, sink),
-        hashing=HashingPool(auth.hashing_threads or os.cpu_count() or 1, auth.hashing_wait),
-        hasher=hasher(settings),
-        cache=VerificationCache(
-            secrets.token_bytes(32), seconds=auth.cache_seconds, size=CACHED_PASSWORDS, clock=time.monotonic
-        ),
-        template_of=settings.maildir_template,
-        default_domain=auth.default_domain,
-        timing=Timing(auth.failure_delay, auth.failure_step),
-        clock=time.monotonic,
-        sleep=asyncio.sleep,
-        sink=sink,
-        login_delay=LoginDelay(_state(settings) / "logins.sqlite", seconds=delay, clock=time.time) if delay else None,
-    )
-
-
-def _state(settings: Settings) -> Path:
-    return settings.server.state_directory
 
 
 def maildir_store(settings: Settings, sink: Sink) -> MaildirStore:
@@ -181,7 +104,9 @@ def problems(settings: Settings) -> list[Problem]:
         found.append(Problem("maildir.dovecot_format", str(error), 'write "%08Xu%08Xv"'))
     if os.geteuid() == 0 or (settings.server.user and not _known(settings.server.user)):
         found += _collected(lambda: identity(settings.server))
-    return found + _collected(lambda: sources(settings, NullSink()))
+    for build in (sources, token_verifier):
+        found += _collected(functools.partial(build, settings, NullSink()))
+    return found
 
 
 def reminders(settings: Settings) -> list[Problem]:
@@ -241,17 +166,20 @@ async def _work(start: WorkerStart, log_fd: int) -> None:
     settings = start.settings
     log = log_sink(settings, log_fd, functools.partial(loop.call_later, LOG_DELAY))
     sink = LoopSink(loop, log)
-    pipeline = authenticator(settings, sink)
+    authentication = Authentication(settings, sink)
+    authentication.ended(())  # begins to watch, before the first login
     store = maildir_store(settings, sink)
     gate: Gate = start.gate
     context = Context(
-        authenticator=pipeline,
+        authenticator=authentication.pipeline,
         store=store,
         sink=sink,
         now=time.monotonic,
         policy=policy(settings),
         admit_account=gate.admit_account,
         leave_account=gate.leave_account,
+        mechanisms=mechanisms(settings),
+        hostname=hostname(settings),
     )
     times = settings.timeouts
     # Session ids never repeat: random per worker, counted within it.
@@ -271,9 +199,24 @@ async def _work(start: WorkerStart, log_fd: int) -> None:
     loop.add_signal_handler(signal.SIGQUIT, draining.set)
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     loop.call_soon(start.ready)
+    watching = asyncio.create_task(_watch(worker, authentication, sink))
     try:
         await worker.serve(draining, stopping, times.shutdown)
     finally:
-        await pipeline.close()
+        watching.cancel()
+        await authentication.close()
         await store.close()
         log.flush()
+
+
+async def _watch(worker: Worker, authentication: Authentication, sink: Sink) -> None:
+    """End the sessions whose credentials no longer hold, and keep the guard's state."""
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        try:
+            worker.revoke(authentication.ended(worker.credentials()))
+            worker.revoke(await authentication.tokens_ended(worker.credentials()))
+            await authentication.tick()
+        except Exception as error:
+            # A watch that has ended would leave revoked sessions open until the next start.
+            sink.emit(internal_error(error))

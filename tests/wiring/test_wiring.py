@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 
 from pillarbox import __version__, wiring
-from pillarbox.auth.attempt import Accepted, Attempt, Decision, Origin, Outcome, Refused
+from pillarbox.auth.attempt import Accepted, Attempt, Decision, Origin, Outcome, Password, Refused
 from pillarbox.config import Settings, parse
 from pillarbox.events import MemorySink, Reloaded, Secret, Warned
 from pillarbox.server.gate import GateMemory
 from pillarbox.server.listeners import WorkerSocket
 from pillarbox.server.process import WorkerStart
 from pillarbox.testing.live import LiveServer
+from pillarbox.wiring import credentials
 
 TLS = '[tls]\ncertificate = "c.pem"\nkey = "c.key"\n'
 
@@ -32,8 +33,8 @@ def settings(directory: Path, text: str = "") -> Settings:
 
 def test_the_hasher_has_the_configured_cost(tmp_path: Path) -> None:
     made = settings(tmp_path, "[auth]\nargon2_memory_kib = 32768\nargon2_time = 3\nargon2_parallelism = 2\n")
-    assert wiring.hasher(made).hash(b"x").startswith("$argon2id$v=19$m=32768,t=3,p=2$")
-    assert wiring.hasher(settings(tmp_path)).hash(b"x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert credentials.hasher(made).hash(b"x").startswith("$argon2id$v=19$m=32768,t=3,p=2$")
+    assert credentials.hasher(settings(tmp_path)).hash(b"x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
 def test_sessions_get_the_policy_and_the_server_its_name(tmp_path: Path) -> None:
@@ -65,7 +66,7 @@ def test_accounts_are_looked_up_in_the_configured_order(tmp_path: Path) -> None:
     text = f'[auth]\nsources = [{{}}]\n[auth.passwd_file]\npath = "{users}"\n'
     for names in (["accounts"], ["passwd-file"], ["passwd-file", "accounts"], ["accounts", "passwd-file"]):
         listed = ", ".join(f'"{name}"' for name in names)
-        found = wiring.sources(settings(tmp_path, text.format(listed)), MemorySink())
+        found = credentials.sources(settings(tmp_path, text.format(listed)), MemorySink())
         assert [source.name for source in found] == names
 
 
@@ -76,22 +77,22 @@ def test_the_pipeline_uses_store_template_domain_and_delay(tmp_path: Path) -> No
         '[auth]\ndefault_domain = "example.org"\nlogin_delay = 600\nfailure_delay = 0.0\nfailure_step = 0.01\n'
         '[domains."example.org"]\nmaildir = "/srv/{user}/Maildir"\n',
     )
-    store = wiring.account_store(made)
+    store = credentials.account_store(made)
     store.create()
-    store.add("anna@example.org", wiring.hasher(made).hash(b"secret"))
+    store.add("anna@example.org", credentials.hasher(made).hash(b"secret"))
     store.close()
     assert made.accounts_file.parent == tmp_path / "state"
 
     async def decide(*passwords: str) -> list[Decision]:
-        pipeline = wiring.authenticator(made, MemorySink())
+        authentication = credentials.Authentication(made, MemorySink())
         try:
             attempts = [
-                Attempt("anna", Secret(password), "USER/PASS", "s", Origin("192.0.2.1", 1, "pop3"))
+                Attempt("anna", Password(Secret(password)), "USER/PASS", "s", Origin("192.0.2.1", 1, "pop3"))
                 for password in passwords
             ]
-            return [await pipeline.decide(attempt) for attempt in attempts]
+            return [await authentication.pipeline.decide(attempt) for attempt in attempts]
         finally:
-            await pipeline.close()
+            await authentication.close()
 
     wrong, right, early = asyncio.run(decide("wrong", "secret", "secret"))
     assert isinstance(wrong, Refused)
