@@ -211,6 +211,11 @@ key = "{self._certificate.key}"
 [maildir]
 path = "{self.mail}/{{account}}"
 
+# The load generator's password is short, and known to all.
+[auth.policy]
+min_characters = 8
+common_list = false
+
 # All connections come from one address.
 [limits]
 connections = 100000
