@@ -125,7 +125,7 @@ def test_your_own_mail(copy: Path, tmp_path: Path) -> None:
         return done.stdout
 
     assert type_in("pillarbox config check") == "pillarbox.toml: the configuration is fine.\n"
-    added = type_in("pillarbox account add ada@example.org", given="correct horse\n")
+    added = type_in("pillarbox account add ada@example.org", given="violet kettle on a drum\n")
     assert added == f"added ada@example.org; its mail is read from {tmp_path}/example.org/ada/Maildir\n"
 
 
