@@ -93,7 +93,6 @@ class Connection:
     __slots__ = (
         "_channel",
         "_connected",
-        "_door",
         "_entrance",
         "_greeting",
         "_loop",
@@ -118,7 +117,6 @@ class Connection:
         self._loop = loop
         self._channel = channel
         self._entrance = entrance
-        self._door = door
         self._times = times
         self._greeting = greeting
         self._connected = loop.time()
