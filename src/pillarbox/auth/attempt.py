@@ -81,7 +81,7 @@ class Account(NamedTuple):
         name: the canonical account name, "user@domain" or "user".
         maildrop: its name in the store: for a Maildir its absolute path.
         read_only: nothing may be deleted in this session (DELE answers [SYS/PERM]).
-        credential: the id of what let it in, for events and revocation; "" for the account's own password.
+        credential: the id of what let it in, for events and revocation (`mfa.identify`).
         only_newer_than: only mail that came after this moment is shown, in seconds UTC; None for all of it.
     """
 
@@ -106,16 +106,12 @@ class Accepted:
     """Let in.
 
     Attributes:
-        credential_id: the same as `account.credential`.
         final: the mechanism's last word to the client, sent as one more challenge before +OK (P46), or None. After it
             the client may still break off; nothing is opened before it agrees.
-        seen_after: the same as `account.only_newer_than`.
     """
 
     account: Account
-    credential_id: str = ""
     final: bytes | None = field(default=None, repr=False)
-    seen_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -363,7 +363,7 @@ class Pipeline:
         newer_than = app.newer_than if app is not None else None
         identity = mfa.identify(factors, shown.which)
         account = Account(credential.account, maildrop, read_only, identity, newer_than)
-        return Accepted(account, identity, shown.final, newer_than)
+        return Accepted(account, shown.final)
 
     async def _in_time(self, login_delay: LoginDelay, account: str) -> bool:
         try:
