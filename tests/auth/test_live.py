@@ -129,6 +129,27 @@ def test_while_nothing_changes_no_session_costs_anything(here: Here, monkeypatch
     assert asked == ["SELECT epoch FROM counter"]
 
 
+def test_a_session_ends_when_its_app_password_expires(here: Here) -> None:
+    sessions = here.sessions
+    here.now = NOW + 990
+    assert here.live.ended(sessions) == []
+    here.now = NOW + 1000
+    assert here.live.ended(sessions) == [sessions[2]]
+    here.now += 10  # one whose login began just before is listed late
+    assert here.live.ended([sessions[2]]) == [sessions[2]]
+    here.now += 60
+    assert here.live.ended([]) == []
+    assert here.live._next_expiry is None
+
+
+def test_an_expiry_is_noticed_though_the_clock_leaps_over_it(here: Here) -> None:
+    here.app_passwords.add("bob", Grant("second", "mfa", expires=NOW + 1005))
+    sessions = here.sessions
+    assert here.live.ended(sessions) == []
+    here.now = NOW + 86_400
+    assert here.live.ended(sessions) == [sessions[2]]
+
+
 @pytest.mark.parametrize("nonsense", ["", "password", "nobody:1", "totp:1", ":1"])
 def test_what_is_no_credential_is_not_valid(here: Here, nonsense: str) -> None:
     assert not here.live.valid("alice", nonsense)

@@ -172,6 +172,16 @@ class AppPasswordStore:
         rows = self._database.rows(f"{_LIST} WHERE account = ? ORDER BY created, id", (account,))
         return [_app_password(row) for row in rows]
 
+    def next_expiry(self, after: float) -> float | None:
+        """The earliest expiry later than a time, over all accounts; None if there is none. Raises as `lookup`."""
+        row = self._database.row("SELECT min(expires) FROM app_password WHERE expires > ?", (after,))
+        return None if row is None else row[0]
+
+    def expired(self, after: float, until: float) -> set[str]:
+        """The accounts of those that expired after a time, and until another. Raises as `lookup`."""
+        asked = "SELECT DISTINCT account FROM app_password WHERE expires > ? AND expires <= ?"
+        return {row[0] for row in self._database.rows(asked, (after, until))}
+
     def scram_keys(self, account: str) -> tuple[ScramKeys, ...]:
         """What a SCRAM-SHA-256 proof may have been made with; none for an unknown account.
 

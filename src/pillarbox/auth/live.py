@@ -1,8 +1,8 @@
 """Which running sessions must end, because what let them in no longer would.
 
-Rules: while nothing changes, a look costs one small question to the database, however many sessions run; after a change
-only the sessions of the changed accounts are judged, by the same `mfa.decide` as at login; when nobody can tell, every
-session goes on. Who ends them, and how often it looks (every two seconds: five are promised), is the caller's.
+Rules: while nothing changes or expires, a look costs one small question to the database, however many sessions run;
+then only the sessions of the accounts concerned are judged, by the same `mfa.decide` as at login; when nobody can tell,
+every session goes on. Who ends them, and how often it looks (every two seconds: five are promised), is the caller's.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ class LiveCredentials:
         self._wall_clock = wall_clock
         # (when, the counter of epochs at that time), oldest first; the first is older than the overlap.
         self._seen: deque[tuple[float, int]] = deque()
+        self._next_expiry: float | None = None  # of an app password: UTC seconds, not before the overlap
+        self._looked = wall_clock()
 
     def ended(self, sessions: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         """Those pairs of account and credential id whose sessions must end.
@@ -62,13 +64,26 @@ class LiveCredentials:
         now = self._clock()
         since = self._seen[0][1] if self._seen else None
         counter, changed = self._accounts.changed_since(0 if since is None else since)
+        expired = self._expired(anew=not self._seen or self._seen[-1][1] != counter)
         if not self._seen or self._seen[-1][1] != counter:
             self._seen.append((now, counter))
         while len(self._seen) > 1 and self._seen[1][0] <= now - _OVERLAP:
             self._seen.popleft()
-        if since is None or not changed:
+        concerned = expired if since is None else expired | set(changed)
+        if not concerned:
             return []
-        return [pair for pair in sessions if pair[0] in changed and not self.valid(*pair)]
+        return [pair for pair in sessions if pair[0] in concerned and not self.valid(*pair)]
+
+    def _expired(self, *, anew: bool) -> set[str]:
+        """Accounts with an app password that has just expired; `anew`: there may be others than when last asked."""
+        now = self._wall_clock()
+        since = min(now, self._looked) - _OVERLAP  # from the last look on: the clock may have been set forward
+        self._looked = now
+        if anew or (self._next_expiry is not None and self._next_expiry <= since):
+            self._next_expiry = self._app_passwords.next_expiry(since)
+        if self._next_expiry is None or now < self._next_expiry:
+            return set()
+        return self._app_passwords.expired(since, now)
 
     def valid(self, account: str, credential_id: str) -> bool:
         """Whether this credential would still let this account in.
