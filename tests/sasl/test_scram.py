@@ -71,14 +71,6 @@ def test_passwords_are_prepared() -> None:
             scram.derive(Secret(impossible), SALT, 4096)
 
 
-def test_fake_salts_are_stable_and_look_like_true_ones() -> None:
-    """P42."""
-    key = b"k" * 32
-    assert scram.fake_salt(key, "nobody") == scram.fake_salt(key, "nobody")
-    assert len({scram.fake_salt(key, "a"), scram.fake_salt(key, "b"), scram.fake_salt(b"j" * 32, "a")}) == 3
-    assert len(scram.fake_salt(key, "nobody")) == len(SALT) == scram.FAKE_SALT
-
-
 @pytest.mark.parametrize(
     "first",
     [

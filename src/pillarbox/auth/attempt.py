@@ -150,8 +150,8 @@ class Authenticator(Protocol):
     async def salt(self, login: str) -> Salt | Refused:
         """The salt of a name as the client gave it, known or unknown, possible or not: one path, one cost (P42).
 
-        An unknown name has a salt of its own that never changes (`sasl.scram.fake_salt`). Refused only where nobody
-        can tell (`Outcome.TEMPORARY`). Never raises.
+        An unknown name has a salt of its own that never changes (`InstallationKey.scram_salt`). Refused only where
+        nobody can tell (`Outcome.TEMPORARY`). Never raises.
         """
         ...
 

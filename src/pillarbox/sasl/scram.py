@@ -5,8 +5,8 @@ Rules: the server never sees the password, and never needs more than two keys of
 constant time. A channel binding ties the exchange to this TLS connection; a client that could have used one, and was
 led to believe that we offer none, is refused (RFC 5802 §6).
 
-Elsewhere: the client (`scram_client`), the bindings' octets (the server's TLS), fake salts for unknown names (`auth`,
-with `fake_salt`).
+Elsewhere: the client (`scram_client`), the bindings' octets (the server's TLS), the salts, also of names that nobody
+has (`auth`).
 """
 
 from __future__ import annotations
@@ -33,9 +33,6 @@ KEY = 32
 
 MINIMUM_ITERATIONS = 4_096
 """Of PBKDF2, at least (RFC 7677 §4)."""
-
-FAKE_SALT = 16
-"""Octets of a salt; a fake one has as many as a true one."""
 
 _NONCE = re.compile(r"[\x21-\x2b\x2d-\x7e]+\Z")  # RFC 5802 §7: printable
 _EXTENSION = re.compile(r"[A-Za-z]=[^\0]+\Z")  # RFC 5802 §7: attr-val
@@ -102,16 +99,6 @@ def find(proof: Scram, candidates: Iterable[Keys]) -> tuple[int, bytes] | None:
         if hmac.compare_digest(hashlib.sha256(key).digest(), keys.stored):
             found = index, final
     return found
-
-
-def fake_salt(key: bytes, name: str) -> bytes:
-    """A salt for a name that has none: always the same one under the same key, and told from a true one by nobody.
-
-    Args:
-        key: a secret of the installation, 32 octets; the same on all its machines and after every restart.
-        name: in canonical form.
-    """
-    return _hmac(key, b"pillarbox fake salt\0" + name.encode("utf-8", "surrogatepass"))[:FAKE_SALT]
 
 
 def encode64(data: bytes) -> str:
