@@ -92,6 +92,18 @@ def test_only_the_worker_that_saw_it_tells() -> None:
     assert not lesson.sink.events
 
 
+def test_a_limit_crossed_by_several_workers_together_is_told_though_none_of_them_crossed_it_alone() -> None:
+    """Each hears of what the other saw only after it has seen its own part: the maker of the last tells."""
+    lessons = [Lesson(), Lesson()]
+    for tag in range(10):
+        lessons[tag % 2].learn(What.FAILED, when=START + tag, account=f"u{tag}", tag=tag)
+    assert not any(lesson.sink.of(SourceBlocked) for lesson in lessons)
+    for tag in range(10):
+        lessons[1 - tag % 2].learn(What.FAILED, here=False, when=START + tag, account=f"u{tag}", tag=tag)
+    assert any(lesson.sink.of(SourceBlocked) for lesson in lessons)
+    assert all(lesson.memory.sources[place("9.9.9.9").address].block for lesson in lessons)
+
+
 def test_an_address_is_released_with_the_networks_around_it() -> None:
     lesson = Lesson()
     for tag in range(20):

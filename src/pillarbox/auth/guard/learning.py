@@ -1,7 +1,8 @@
 """What the guard learns from an observation, whether it was made here, in another worker, or before a restart.
 
 Rules: what a success undoes was charged by this account at this place; nothing from a familiar origin is ever charged
-to anything but itself; different wrong secrets count, repeats do not. Events are told by the worker that observed.
+to anything but itself; different wrong secrets count, repeats do not. A limit that is crossed is told by the worker
+that made the last of the observations that crossed it, though it may hear of the others later; now and then two tell.
 """
 
 from __future__ import annotations
@@ -26,6 +27,12 @@ from pillarbox.events import (
 EVIDENCE_OF_ONE = 3.0
 """The most evidence of a campaign that one address gives within a half-life: a campaign is many addresses."""
 
+_OWN = 4_096
+"""Accounts and places of which is remembered when this worker itself last observed something there."""
+
+_SITE: Key = b""
+"""Stands for all places together, where campaigns are seen."""
+
 _FAINT = 0.25
 """What evidence counts from where somebody was let in lately, or near the account's own places: likely a person."""
 
@@ -39,6 +46,7 @@ class Learner:
         self._memory = known.memory
         self._sink = sink
         self._told = 0
+        self._own: dict[Key | str, float] = {}
         self._by_what = {
             What.FAILED: self._failed,
             What.SUCCEEDED: self._succeeded,
@@ -48,7 +56,7 @@ class Learner:
         }
 
     def apply(self, observation: Observation, *, here: bool) -> None:
-        """Learn from one observation; `here` says that it was made by this worker, which then tells of it."""
+        """Learn from one observation; `here` says that it was made by this worker."""
         memory = self._memory
         if memory.started is None or observation.when < memory.started:
             memory.started = observation.when
@@ -104,8 +112,23 @@ class Learner:
             self._charge(key, weight, seen, popular, here)
         self._testify(seen, spot, account, pair, popular, here)
 
+    def _tells(self, about: Key | str, when: float, here: bool) -> bool:
+        """Whether this worker tells of a limit crossed at `about`, a place or an account.
+
+        Each worker may cross it with an observation of another one, when each has seen a part. The one that made the
+        last of them tells: to it, the one that crosses here is older than its own.
+        """
+        if not here:
+            return when < self._own.get(about, 0.0)
+        self._own.pop(about, None)
+        self._own[about] = when
+        if len(self._own) > _OWN:
+            del self._own[next(iter(self._own))]
+        return True
+
     def _expose(self, seen: Observation, height: int, here: bool) -> None:
         settings, when = self._settings, seen.when
+        tells = self._tells(seen.account, when, here)
         account = self._memory.account(seen.account)
         mass = mass_of(height, settings.ladder_rungs, settings.exposure_rare, settings.exposure_popular)
         if not account.expose(seen.tag, mass, when, settings.window, settings.guesses_per_account):
@@ -114,12 +137,13 @@ class Learner:
         over = count >= settings.guesses_per_account or account.mass >= settings.exposure
         if (over or account.row >= settings.failures_in_a_row) and abs(when - account.warned_at) >= DAY:
             account.warned_at = when
-            if here:
+            if tells:
                 row, mass = account.row, account.mass
                 self._sink.emit(AccountUnderAttack(user=seen.account, secrets=count, row=row, exposure=mass))
 
     def _charge(self, key: Key, weight: float, seen: Observation, popular: bool, here: bool) -> None:
         settings, when = self._settings, seen.when
+        tells = self._tells(key, when, here)
         source = self._memory.source(key)
         score = source.score.add(weight, when, settings.half_life)
         source.unknown += seen.unknown
@@ -128,7 +152,7 @@ class Learner:
             return
         why = f"score {score:.1f}: wrong secrets, {source.unknown} for unknown users, {source.popular} popular ones"
         source.block = next_block(source.block, when, why, first=settings.block, longest=settings.block_longest)
-        if here:
+        if tells:
             until, level = source.block.until, source.block.level
             self._sink.emit(SourceBlocked(source=shown(key), until=until, times=level + 1, reason=why))
 
@@ -144,6 +168,7 @@ class Learner:
         weight = min(weight, EVIDENCE_OF_ONE - source.evidence.now(when, settings.half_life))
         if weight <= 0:
             return
+        tells = self._tells(_SITE, when, here)
         source.evidence.add(weight, when, settings.half_life)
         pair.evidence += weight
         before = self._known.spray.campaign
@@ -153,15 +178,15 @@ class Learner:
         if self._known.spray.campaign is not None:
             source.campaign = self._known.spray.campaign.number
         if found is not None:
-            self._detected(found, here)
+            self._detected(found, tells)
 
-    def _detected(self, campaign: Campaign, here: bool) -> None:
+    def _detected(self, campaign: Campaign, tells: bool) -> None:
         recent = self._known.spray.recent
         sources = {one.source for one in recent}
         for key in sources:
             if key in self._memory.sources:
                 self._memory.sources[key].campaign = campaign.number
-        if here:
+        if tells:
             self._told = campaign.number
             self._sink.emit(
                 CampaignDetected(
