@@ -137,8 +137,9 @@ def test_a_session_ends_when_its_app_password_expires(here: Here) -> None:
     assert here.live.ended(sessions) == [sessions[2]]
     here.now += 10  # one whose login began just before is listed late
     assert here.live.ended([sessions[2]]) == [sessions[2]]
-    here.now += 60
-    assert here.live.ended([]) == []
+    for _ in range(2):
+        here.now += 60
+        assert here.live.ended([]) == []
     assert here.live._next_expiry is None
 
 
