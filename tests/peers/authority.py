@@ -29,13 +29,17 @@ class Authority:
         )
         self._write(self.path, own.sign(self._key, hashes.SHA256()))
 
-    def issue(self, name: str, *, server: bool = False, days: int = 30) -> tuple[Path, Path]:
-        """A certificate for a name, and its key, as PEM files. Negative `days` is one that has expired."""
+    def issue(self, name: str, *, server: bool = False, days: int = 30, mail: bool = False) -> tuple[Path, Path]:
+        """A certificate for a name, and its key, as PEM files.
+
+        Negative `days` is one that has expired; `mail`: the name is a mail address.
+        """
+        named: x509.GeneralName = x509.RFC822Name(name) if mail else x509.DNSName(name)
         key = ec.generate_private_key(ec.SECP256R1())
         usage = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
         certificate = (
             self._builder(name, min(days, 0) - 1, days, key)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([named]), critical=False)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .sign(self._key, hashes.SHA256())
         )

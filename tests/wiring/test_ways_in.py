@@ -6,25 +6,18 @@ Each test comes from networks of its own in 127.0.0.0/8, so that the guard holds
 from __future__ import annotations
 
 import base64
-import hashlib
-import secrets
-import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.wiring.ways import Client, Installation, encoded, scram
 
-from pillarbox.auth.accounts import AccountStore
-from pillarbox.auth.app_passwords import AppPasswordStore, Grant
 from pillarbox.auth.guard.interface import REASONS
-from pillarbox.auth.keys import KeyFile
 from pillarbox.auth.mfa import Policy
-from pillarbox.auth.totp import TotpStore, code_at, new_secret, step_at
+from pillarbox.auth.totp import code_at, step_at
 from pillarbox.events import Secret
-from pillarbox.sasl import Binding, ClientMechanism, LoginClient, PlainClient, ScramClient
+from pillarbox.sasl import LoginClient, PlainClient
 from pillarbox.testing.live import LiveServer
 
 PASSWORD = "correct-canary-horse-7351"
@@ -33,77 +26,6 @@ MESSAGE = b"Subject: hello\r\n\r\nhello\r\n"
 REVOKED_SECONDS = 5.0
 
 PEOPLE = ("anna", "reader", "roamer", "stayer", "closed", "silent", "coded", "once", "strict", "canary")
-
-
-class Client:
-    """Speaks POP3 over a TLS socket of its own, octet by octet as the server sends it."""
-
-    def __init__(self, server: LiveServer, address: str = "127.0.0.1") -> None:
-        plain = socket.create_connection(("127.0.0.1", server.pop3s_port), timeout=30, source_address=(address, 0))
-        self.tls = server.client_context().wrap_socket(plain, server_hostname="localhost")
-        self._reader = self.tls.makefile("rb")
-        self.greeting = self.line()
-
-    def line(self) -> bytes:
-        """One line as it came; b"" at the end of the connection."""
-        return self._reader.readline()
-
-    def say(self, text: str) -> bytes:
-        self.tls.sendall(text.encode() + b"\r\n")
-        return self.line()
-
-    def user_pass(self, name: str, secret: str) -> bytes:
-        assert self.say(f"USER {name}").startswith(b"+OK")
-        return self.say(f"PASS {secret}")
-
-    def auth(self, mechanism: ClientMechanism) -> bytes:
-        """The reply that ends the exchange; each challenge before it is answered by the mechanism."""
-        command = f"AUTH {mechanism.name}"
-        response = _encoded(mechanism.step(b"")) if mechanism.initial else None
-        if response is not None and len(command) + len(response) <= 250:
-            command, response = f"{command} {response}", None
-        reply = self.say(command)
-        if response is not None:  # RFC 5034 §4: too long for the command's line
-            reply = self.say(response)
-        while reply.startswith(b"+ "):
-            reply = self.say(_encoded(mechanism.step(base64.b64decode(reply[2:]))))
-        return reply
-
-    def close(self) -> None:
-        self._reader.close()
-        self.tls.close()
-
-
-def _encoded(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-class Installation:
-    """A server with accounts whose credentials are changed beside it, as the commands do."""
-
-    def __init__(self, server: LiveServer) -> None:
-        self.server = server
-        state = server.directory / "state"
-        keys = KeyFile(state / "secret.key")
-        # One moment for all that is stored here: an enrolment must not fall between two steps.
-        self.now = time.time()
-        self.accounts = AccountStore(state / "accounts.sqlite", clock=lambda: self.now)
-        self.app_passwords = AppPasswordStore(self.accounts, keys)
-        self.totp = TotpStore(self.accounts, keys, clock=lambda: self.now)
-
-    def mint(self, account: str, *, read_only: bool = False) -> tuple[str, str]:
-        """Id and text of a new app password."""
-        made, secret = self.app_passwords.add(account, Grant("phone", "mfa", read_only=read_only))
-        return made.id, secret.reveal().decode()
-
-    def enrol(self, account: str) -> bytes:
-        """The secret of a new enrolment; the code of the present step is still unused."""
-        secret = new_secret()
-        self.totp.enrol(account, secret, code_at(secret, step_at(self.now) - 1))
-        return secret
-
-    def client(self, address: str = "127.0.0.1") -> closing[Client]:
-        return closing(Client(self.server, address))
 
 
 @pytest.fixture(scope="module")
@@ -121,18 +43,9 @@ WAYS: dict[str, Callable[[Client, str], bytes]] = {
     "USER/PASS": lambda client, text: client.user_pass("anna", text),
     "PLAIN": lambda client, text: client.auth(PlainClient("anna", Secret(text))),
     "LOGIN": lambda client, text: client.auth(LoginClient("anna", Secret(text))),
-    "SCRAM-SHA-256": lambda client, text: client.auth(_scram("anna", text)),
-    "SCRAM-SHA-256-PLUS": lambda client, text: client.auth(_scram("anna", text, client.tls)),
+    "SCRAM-SHA-256": lambda client, text: client.auth(scram("anna", text)),
+    "SCRAM-SHA-256-PLUS": lambda client, text: client.auth(scram("anna", text, client.tls)),
 }
-
-
-def _scram(name: str, text: str, bound: ssl.SSLSocket | None = None) -> ScramClient:
-    binding = None
-    if bound is not None:
-        certificate = bound.getpeercert(binary_form=True)
-        assert certificate is not None
-        binding = Binding("tls-server-end-point", hashlib.sha256(certificate).digest())
-    return ScramClient(name, Secret(text), nonce=secrets.token_urlsafe(24), binding=binding)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -165,7 +78,7 @@ def test_a_read_only_app_password_deletes_nothing(here: Installation, way: str) 
         if way == "USER/PASS":
             assert client.user_pass("reader", text).startswith(b"+OK 1 ")
         else:
-            assert client.auth(_scram("reader", text)).startswith(b"+OK 1 ")
+            assert client.auth(scram("reader", text)).startswith(b"+OK 1 ")
         assert client.say("DELE 1").startswith(b"-ERR [SYS/PERM]")
         assert client.say("STAT").startswith(b"+OK 1 ")
         assert client.say("QUIT").startswith(b"+OK")
@@ -241,11 +154,11 @@ def test_scram_tells_nothing_about_names(here: Installation) -> None:
     salts: dict[str, set[bytes]] = {"anna": set(), "nobody": set()}
     for name in ("anna", "nobody", "anna", "nobody"):
         with here.client("127.0.5.1") as client:
-            mechanism = _scram(name, WRONG)
-            first = client.say(f"AUTH {mechanism.name} {_encoded(mechanism.step(b''))}")
+            mechanism = scram(name, WRONG)
+            first = client.say(f"AUTH {mechanism.name} {encoded(mechanism.step(b''))}")
             told = base64.b64decode(first[2:])
             salts[name].add(told.split(b",")[1])
-            shapes.add((len(told), client.say(_encoded(mechanism.step(told)))))
+            shapes.add((len(told), client.say(encoded(mechanism.step(told)))))
     assert len(shapes) == 1
     assert [len(each) for each in salts.values()] == [1, 1]
     assert salts["anna"] != salts["nobody"]
@@ -295,10 +208,10 @@ def test_no_secret_is_written_anywhere(here: Installation) -> None:
                 elif way == "LOGIN":
                     client.auth(LoginClient("canary", Secret(each)))
                 elif way == "SCRAM":
-                    client.auth(_scram("canary", each))
+                    client.auth(scram("canary", each))
                 elif way == "broken":
-                    assert client.say(f"AUTH PLAIN !{_encoded(each.encode())}").startswith(b"-ERR")
-                    assert client.say(f"AUTH PLAIN {_encoded(each.encode())}").startswith(b"-ERR")
+                    assert client.say(f"AUTH PLAIN !{encoded(each.encode())}").startswith(b"-ERR")
+                    assert client.say(f"AUTH PLAIN {encoded(each.encode())}").startswith(b"-ERR")
                     assert client.say(f"PASS {each}").startswith(b"-ERR")
                 else:
                     assert client.say(f"{each} USER").startswith(b"-ERR")
