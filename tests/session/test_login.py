@@ -55,6 +55,18 @@ def test_octets_that_are_no_utf8_are_an_unknown_name(world: World) -> None:
     assert talk.say(b"PASS \xff") == REFUSED
 
 
+@pytest.mark.parametrize("line", ["USER {}", "USER {} "])
+def test_an_app_password_in_the_place_of_the_name_is_not_written_down(world: World, line: str) -> None:
+    """P60. A mistyped one as little; and P42: refused like any unknown name."""
+    text = "pbx_8wg8jsgmpcmhjgq475ht8yvk9pndebe6ns3k"
+    for given in (text, text[:-1] + "x"):
+        talk = world.talk()
+        assert talk.say(line.format(given)) == "+OK send PASS\r\n"
+        assert talk.say("PASS x") == REFUSED
+        assert talk.say("AUTH PLAIN " + b64(f"{given}\0{given}\0x".encode())) == REFUSED
+    assert {event.user for event in world.sink.of(LoginFailed)} == {"(an app password)"}
+
+
 def test_an_overlong_password_is_a_wrong_one(world: World) -> None:
     """P32, P42."""
     talk = world.talk()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pillarbox.auth.app_password_text import parse
 from pillarbox.auth.attempt import Account, Attempt, Decision, Outcome, Password, Refused
 from pillarbox.events import (
     LoginFailed,
@@ -33,6 +34,10 @@ TLS_FIRST = Reply(False, "TLS is needed first: use STLS, or connect to the TLS p
 _USER_PASS = "USER/PASS"  # noqa: S105 - the name of a way to log in
 _REFUSED = "login failed"
 _TEMPORARY = "login is not possible now, please try again later"
+
+_MISPLACED = "(an app password)"
+"""Stands for what was given as a name and is meant as an app password, so that nobody writes it down. No account can
+have this name."""
 
 _CODES = {
     Outcome.CREDENTIALS: ResponseCode.AUTH,
@@ -60,7 +65,7 @@ async def stls(session: Session, command: Command) -> Reply:
 async def user(session: Session, command: Command) -> Reply:
     """USER: always +OK where a login is allowed at all (P42)."""
     # Octets that are no UTF-8 cannot be a name; marked as such, they are refused like any unknown one.
-    session.name = command.argument.decode("utf-8", "replace")
+    session.name = _name(command.argument.decode("utf-8", "replace"))
     if not session.login_allowed:
         session.saw_cleartext("USER", secret_seen=False)
         return TLS_FIRST
@@ -114,6 +119,10 @@ async def lang(session: Session, command: Command) -> Reply:
     return Reply(True, f"{tag} language changed")
 
 
+def _name(given: str) -> str:
+    return given if parse(given.encode("utf-8", "surrogatepass")) is None else _MISPLACED
+
+
 async def _attempt(session: Session, claim: Claim, mechanism: str) -> Reply:
     decision = await decide(session, claim, mechanism)
     if isinstance(decision, Refused):
@@ -123,8 +132,9 @@ async def _attempt(session: Session, claim: Claim, mechanism: str) -> Reply:
 
 async def decide(session: Session, claim: Claim, mechanism: str) -> Decision:
     """Have a claim decided. What the peer is told about a refusal is `refused`'s to say."""
-    session.name = claim.authcid or claim.authzid
-    attempt = Attempt(claim.authcid, claim.proof, mechanism, session.id, session.origin, claim.authzid)
+    authcid, authzid = _name(claim.authcid), _name(claim.authzid)
+    session.name = authcid or authzid
+    attempt = Attempt(authcid, claim.proof, mechanism, session.id, session.origin, authzid)
     return await session.context.authenticator.decide(attempt)
 
 
