@@ -10,7 +10,7 @@ imports nothing of Pillarbox. The command `pillarbox config` is in `pillarbox.cl
 """
 
 from pillarbox.config.checks import check_files, warnings
-from pillarbox.config.load import load, parse
+from pillarbox.config.load import load, load_as, parse
 from pillarbox.config.problem import ConfigError, Problem
 from pillarbox.config.schema import Settings
 from pillarbox.config.schema_guard import Guard
@@ -37,6 +37,7 @@ __all__ = [
     "Tls",
     "check_files",
     "load",
+    "load_as",
     "parse",
     "warnings",
 ]

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from pillarbox.config.fields import Section
 from pillarbox.config.keys import ANY_NAME, Setting, settings_by_key
 from pillarbox.config.problem import ConfigError, Problem, dotted
 from pillarbox.config.problem import Path as KeyPath
@@ -87,7 +88,7 @@ def header(setting: Setting) -> str:
     """The line that begins the table of a section."""
     if setting.repeated:
         return f"[[{setting.key}]]"
-    return f'[{setting.key}."example.org"]' if setting.named else f"[{setting.key}]"
+    return setting.kind.removeprefix("tables ") if setting.named else f"[{setting.key.replace(ANY_NAME, 'NAME')}]"
 
 
 def default_text(setting: Setting) -> str:
@@ -99,10 +100,10 @@ def default_text(setting: Setting) -> str:
     return inline(setting.default)
 
 
-def children(setting: Setting) -> list[Setting]:
-    """The settings and sections directly inside a section."""
+def children(setting: Setting, root: type[Section] = Settings) -> list[Setting]:
+    """The settings and sections directly inside a section of the schema `root`."""
     prefix = setting.key + (f".{ANY_NAME}." if setting.named else ".")
-    inside = (child for key, child in settings_by_key().items() if key.startswith(prefix))
+    inside = (child for key, child in settings_by_key(root).items() if key.startswith(prefix))
     return [child for child in inside if "." not in child.key[len(prefix) :]]
 
 
@@ -128,19 +129,19 @@ key = "/etc/letsencrypt/live/mail.example.org/privkey.pem"
 """
 
 
-def reference() -> str:
-    """The reference page of all settings, in Markdown."""
-    page = [_INTRODUCTION]
-    for setting in settings_by_key().values():
+def reference(root: type[Section] = Settings, introduction: str = _INTRODUCTION) -> str:
+    """The reference page of all settings of a schema, in Markdown, behind its introduction."""
+    page = [introduction]
+    for setting in settings_by_key(root).values():
         if setting.section:
-            page += _section_page(setting)
+            page += _section_page(setting, root)
     return "\n".join(page)
 
 
-def _section_page(setting: Setting) -> Iterator[str]:
+def _section_page(setting: Setting, root: type[Section]) -> Iterator[str]:
     yield f"## `{header(setting)}`\n"
     yield f"{_cell(setting.doc)}\n"
-    plain = [child for child in children(setting) if not child.section]
+    plain = [child for child in children(setting, root) if not child.section]
     if plain:
         yield "| Setting | Must be | Default | What it does |"
         yield "|---|---|---|---|"

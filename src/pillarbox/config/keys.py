@@ -108,12 +108,12 @@ def _walk(model: type[Section], prefix: str) -> typing.Iterator[Setting]:
 
 
 @functools.cache
-def settings_by_key() -> types.MappingProxyType[str, Setting]:
+def settings_by_key(root: type[Section] = Settings) -> types.MappingProxyType[str, Setting]:
     """Every setting and section by its key, in the schema's order."""
-    return types.MappingProxyType({found.key: found for found in _walk(Settings, "")})
+    return types.MappingProxyType({found.key: found for found in _walk(root, "")})
 
 
-def find(path: Path) -> Setting | None:
+def find(path: Path, root: type[Section] = Settings) -> Setting | None:
     """The setting that stands at `path`, or the innermost one around it; None for what no setting is around.
 
     A path may go deeper than the schema, into the elements of a list.
@@ -126,15 +126,15 @@ def find(path: Path) -> Setting | None:
         if found and found.named and not key.endswith(ANY_NAME):
             part = ANY_NAME
         key = f"{key}.{part}" if key else part
-        found = settings_by_key().get(key, found)
+        found = settings_by_key(root).get(key, found)
     return found
 
 
-def names_at(path: Path) -> list[str]:
+def names_at(path: Path, root: type[Section] = Settings) -> list[str]:
     """The keys that a file may have in the table at `path`; none where a table's names are free."""
     if not path:
-        return list(Settings.model_fields)
-    found = find(path)
+        return list(root.model_fields)
+    found = find(path, root)
     if found is None or found.section is None or (found.named and path[-1] == found.key):
         return []
     return list(found.section.model_fields)

@@ -57,7 +57,7 @@ def parse(text: str, source: str = "", *, base: Path | None = None) -> Settings:
     try:
         settings = Settings.model_validate(data, context=context)
     except ValidationError as error:
-        found = [one for one in map(messages.from_error, error.errors(include_url=False)) if one]
+        found = _found(error, Settings)
         reported = {problem.key for _, problem in found}
         rest = [(_path(problem.key), problem) for problem in _across_the_rest(data, context)]
         found += [(path, problem) for path, problem in rest if problem.key not in reported]
@@ -67,6 +67,25 @@ def parse(text: str, source: str = "", *, base: Path | None = None) -> Settings:
         if not found:
             return settings
     raise ConfigError(_with_lines(found, text, source))
+
+
+def load_as(schema: type[S], path: str | os.PathLike[str]) -> S:
+    """Read the file `path` as another program's configuration; `schema` is its outermost section.
+
+    Raises:
+        ConfigError: the file cannot be read, or what it says cannot be used.
+    """
+    file = Path(path)
+    text, source = _text(file), str(file)
+    try:
+        return schema.model_validate(_table(text, source), context={BASE: Path(os.path.abspath(file)).parent})
+    except ValidationError as error:
+        raise ConfigError(_with_lines(_found(error, schema), text, source)) from None
+
+
+def _found(error: ValidationError, root: type[Section]) -> list[tuple[KeyPath, Problem]]:
+    found = (messages.from_error(one, root) for one in error.errors(include_url=False))
+    return [one for one in found if one is not None]
 
 
 def _text(file: Path) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from pillarbox.config.fields import Section
 from pillarbox.config.keys import Setting, find, names_at, settings_by_key
 from pillarbox.config.problem import Path, Problem, Wrong, dotted
 from pillarbox.config.toml import inline
@@ -77,8 +78,11 @@ def found_words(value: object) -> str:
     return "nothing"
 
 
-def from_error(error: ErrorDetails) -> tuple[Path, Problem] | None:
-    """The problem of one finding, with its path in the file; None for a mere consequence of another finding."""
+def from_error(error: ErrorDetails, root: type[Section]) -> tuple[Path, Problem] | None:
+    """The problem of one finding, with its path in the file; None for a mere consequence of another finding.
+
+    `root` is the schema that the file was checked against.
+    """
     path: Path = tuple(part for part in error["loc"] if part != _KEY_MARK)
     if error["type"] in _CONSEQUENCES:
         return None
@@ -86,8 +90,8 @@ def from_error(error: ErrorDetails) -> tuple[Path, Problem] | None:
     if isinstance(cause, Wrong):
         return path, Problem(dotted(path), cause.what, cause.instead)
     if error["type"] == "extra_forbidden":
-        return path, _unknown(path)
-    setting = find(path)
+        return path, _unknown(path, root)
+    setting = find(path, root)
     if setting is None:
         return path, Problem(dotted(path), f"does not fit: found {found_words(error['input'])}")
     if error["type"] == "missing":
@@ -116,15 +120,15 @@ def _example(setting: Setting) -> str:
     return f"for example: {name} = {inline(setting.example)}"
 
 
-def _unknown(path: Path) -> Problem:
+def _unknown(path: Path, root: type[Section]) -> Problem:
     """A key that does not exist, with the nearest one that does."""
     *table, name = path
-    known = names_at(tuple(table))
+    known = names_at(tuple(table), root)
     near = difflib.get_close_matches(str(name), known, 1, 0.6)
     if near:
         return Problem(dotted(path), "unknown key", f"did you mean `{dotted((*table, near[0]))}`?")
     # Perhaps it is right but stands in the wrong table.
-    homes = [key for key in settings_by_key() if key.rpartition(".")[2] == name]
+    homes = [key for key in settings_by_key(root) if key.rpartition(".")[2] == name]
     if homes:
         return Problem(dotted(path), "unknown key", "it belongs elsewhere: " + " or ".join(f"`{key}`" for key in homes))
     return Problem(dotted(path), "unknown key", "the keys here are: " + ", ".join(known) if known else "")
