@@ -95,7 +95,7 @@ def from_error(error: ErrorDetails, root: type[Section]) -> tuple[Path, Problem]
     if setting is None:
         return path, Problem(dotted(path), f"does not fit: found {found_words(error['input'])}")
     if error["type"] == "missing":
-        return path, Problem(dotted(path), "is missing; it must be " + setting.kind, _example(setting))
+        return path, Problem(dotted(path), "is missing; it must be " + setting.kind, _example(setting, path))
     return path, _mismatch(path, setting, error["input"])
 
 
@@ -106,16 +106,18 @@ def _mismatch(path: Path, setting: Setting, value: Any) -> Problem:
     near = difflib.get_close_matches(value.lower(), choices, 1) if isinstance(value, str) else []
     if near:
         return Problem(dotted(path), what, f'did you mean "{near[0]}"?')
-    return Problem(dotted(path), what, _example(setting))
+    return Problem(dotted(path), what, _example(setting, path))
 
 
-def _example(setting: Setting) -> str:
+def _example(setting: Setting, path: Path) -> str:
     name = setting.key.rpartition(".")[2]
     if setting.repeated:
         return f"begin it with a line [[{setting.key}]]"
     if setting.section:
         return (
-            f"begin it with a line [{setting.key}]" if not setting.named else "begin it with a line " + setting.kind[7:]
+            f"begin it with a line [{dotted(path)}]"
+            if not setting.named
+            else "begin it with a line " + setting.kind[7:]
         )
     return f"for example: {name} = {inline(setting.example)}"
 
