@@ -1,4 +1,4 @@
-"""Pillarbox: a POP3 server for real mail.
+"""Pillarbox: a POP3 system for real mail: server and client library.
 
 The map, by layer; a file imports only from lower ones:
 
@@ -11,11 +11,116 @@ The map, by layer; a file imports only from lower ones:
     watch      2  events as log lines
     session    3  one client's conversation
     server     4  sockets, TLS, worker processes
+    client     4  the client library: `Client`, `AsyncClient`, OAuth2, autodiscovery
+    lab        6  the guard's simulator
     wiring     7  where the parts are put together
-    cli        8  the `pillarbox` program
-    testing    -  for your tests: a live server, and the conformance kit for stores
+    testing    8  for your tests: a live server, and the conformance kit for stores
+    cli        9  the `pillarbox` program
+
+The names below are the public face; each is imported when it is first used, so that the server starts without the
+client, and the client without the server.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pillarbox.client import AsyncClient as AsyncClient
+    from pillarbox.client import AuthenticationFailed as AuthenticationFailed
+    from pillarbox.client import Client as Client
+    from pillarbox.client import ClientCertificate as ClientCertificate
+    from pillarbox.client import ClientError as ClientError
+    from pillarbox.client import ConnectError as ConnectError
+    from pillarbox.client import ConnectionLost as ConnectionLost
+    from pillarbox.client import DeadlineExceeded as DeadlineExceeded
+    from pillarbox.client import InUse as InUse
+    from pillarbox.client import KnownHostsFile as KnownHostsFile
+    from pillarbox.client import LimitExceeded as LimitExceeded
+    from pillarbox.client import Limits as Limits
+    from pillarbox.client import LoginDelay as LoginDelay
+    from pillarbox.client import MiB as MiB
+    from pillarbox.client import Password as Password
+    from pillarbox.client import PermanentError as PermanentError
+    from pillarbox.client import ProtocolError as ProtocolError
+    from pillarbox.client import Refused as Refused
+    from pillarbox.client import TemporaryError as TemporaryError
+    from pillarbox.client import Timeout as Timeout
+    from pillarbox.client import TlsError as TlsError
+    from pillarbox.client import TlsRules as TlsRules
+    from pillarbox.client import UsageError as UsageError
+    from pillarbox.client import Verify as Verify
+    from pillarbox.client.discover import discover as discover
+    from pillarbox.client.oauth import GOOGLE as GOOGLE
+    from pillarbox.client.oauth import Application as Application
+    from pillarbox.client.oauth import ConsentLost as ConsentLost
+    from pillarbox.client.oauth import OAuth2 as OAuth2
+    from pillarbox.client.oauth import OAuthError as OAuthError
+    from pillarbox.client.oauth import ProviderUnavailable as ProviderUnavailable
+    from pillarbox.client.oauth import TokenFile as TokenFile
+    from pillarbox.client.oauth import browser_login as browser_login
+    from pillarbox.client.oauth import device_login as device_login
+    from pillarbox.client.oauth import microsoft as microsoft
+    from pillarbox.client.oauth import pasted_login as pasted_login
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__"]
+_HOMES = {
+    "pillarbox.client": (
+        "AsyncClient",
+        "AuthenticationFailed",
+        "Client",
+        "ClientCertificate",
+        "ClientError",
+        "ConnectError",
+        "ConnectionLost",
+        "DeadlineExceeded",
+        "InUse",
+        "KnownHostsFile",
+        "LimitExceeded",
+        "Limits",
+        "LoginDelay",
+        "MiB",
+        "Password",
+        "PermanentError",
+        "ProtocolError",
+        "Refused",
+        "TemporaryError",
+        "Timeout",
+        "TlsError",
+        "TlsRules",
+        "UsageError",
+        "Verify",
+    ),
+    "pillarbox.client.discover": ("discover",),
+    "pillarbox.client.oauth": (
+        "GOOGLE",
+        "Application",
+        "ConsentLost",
+        "OAuth2",
+        "OAuthError",
+        "ProviderUnavailable",
+        "TokenFile",
+        "browser_login",
+        "device_login",
+        "microsoft",
+        "pasted_login",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *_HOME_OF]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home (PEP 562). `Any`: whatever it is."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = vars(importlib.import_module(_HOME_OF[name]))[name]
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -305,3 +305,16 @@ def test_a_server_can_raise_nothing_but_protocol_errors(data: bytes, lenient: bo
     except ProtocolError as error:
         assert not isinstance(error, LocalError)  # noqa: PT017  a good end is right too
     assert peer.state in (State.CLOSED, State.GREETING)
+
+
+def test_commands_a_server_threw_away_get_no_reply() -> None:
+    peer = logged_in()
+    peer.command(Verb.LIST, number=999)
+    peer.command(Verb.QUIT)
+    peer.discarded()
+    assert peer.unanswered == 0
+    peer.command(Verb.STAT)  # legal again: the QUIT was never read
+    peer.receive(b"+OK 1 10\r\n")
+    answer = peer.next()
+    assert isinstance(answer, Answer)
+    assert answer.command.verb is Verb.STAT

@@ -9,9 +9,12 @@ from pillarbox.events.secret import Secret
 from pillarbox.events.sink import MemorySink, NullSink, Sink
 from pillarbox.events.types import *  # noqa: F403 - the event types are this package's vocabulary
 from pillarbox.events.types import __all__ as _types
+from pillarbox.events.types_client import *  # noqa: F403 - as above
+from pillarbox.events.types_client import __all__ as _types_client
 from pillarbox.events.types_guard import *  # noqa: F403 - as above
 from pillarbox.events.types_guard import __all__ as _types_guard
 
 __all__ = ["MemorySink", "NullSink", "Secret", "Sink", "internal_error"]
 __all__ += _types
+__all__ += _types_client
 __all__ += _types_guard

@@ -260,6 +260,14 @@ class ClientPeer:
         self._dialogue.secured()
         self._ahead = self._dialogue.state
 
+    def discarded(self) -> None:
+        """The server has thrown away, unread, all commands that it has not answered: none of them will be.
+
+        Only for a caller that is sure of it: what is said next is paired with the next command.
+        """
+        self._dialogue.pending.clear()
+        self._look_ahead()
+
     def eof(self) -> None:
         """The server closed the connection. Call it once `next` has nothing more.
 
