@@ -35,7 +35,7 @@ lock:
 		--output-file requirements/$$part.txt; done
 
 clean:
-	rm -rf $(VENV) .pillarbox .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/popload bench/results
+	rm -rf $(VENV) .pillarbox .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/popload bench/popflood bench/results
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Pillarbox needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another with: make PYTHON=python3.12")'

@@ -11,4 +11,7 @@ Run `make bench`, or `python -m bench --help`. How it measures and how to read i
     corpus     the mail: seeded messages, maildrops, deliveries
     load       builds and runs popload.c
     report     the table, latest.json and latest.md
+    guard_row  the row about the guard's cost
+    enumeration, enumeration_servers, probe, ranks     `python -m bench enumeration`
+    flood, popflood.c                                  `python -m bench flood`
 """

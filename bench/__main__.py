@@ -1,7 +1,8 @@
 """`python -m bench`: the command line, the order of events, and cleaning up in every case.
 
 Exit status: 0 when every row asked for was measured, met or missed (with --self-test: when all came out near 1);
-1 when one was not; 2 when nothing could be measured.
+1 when one was not; 2 when nothing could be measured. `enumeration` and `flood` as first argument are measurements of
+their own, with options of their own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from bench import enumeration, flood
 from bench.corpus import fill_small, user_name
 from bench.load import LoadError, build
 from bench.method import RowResult, Verdict
@@ -23,6 +25,7 @@ from bench.process import ServerError
 from bench.report import machine, render, save
 from bench.rows import GROUPS, LARGE_PREFIXES, Bench, Plan, row_keys
 from bench.servers import Certificate, Dovecot, Kit, Pillarbox
+from pillarbox.testing.live import LiveServerError
 
 _FULL = Plan(rounds=15, users=100, large=100_000, repeats=3, long_slice=2.0)
 _QUICK = Plan(rounds=3, users=20, large=10_000, repeats=1, long_slice=0.5)
@@ -144,5 +147,23 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if failed or unequal else 0
 
 
+_OTHERS = {"enumeration": enumeration.main, "flood": flood.main}
+
+
+def _other(name: str, arguments: Sequence[str]) -> int:
+    """Run one of the measurements that are commands of their own."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        return _OTHERS[name](arguments)
+    except (LiveServerError, LoadError, OSError, ServerError) as error:
+        _say(f"bench: {error}")
+        return 2
+    except KeyboardInterrupt:
+        _say("bench: interrupted")
+        return 130
+
+
 if __name__ == "__main__":
+    if len(sys.argv) > 1 and sys.argv[1] in _OTHERS:
+        sys.exit(_other(sys.argv[1], sys.argv[2:]))
     sys.exit(main(sys.argv[1:]))

@@ -15,7 +15,7 @@ __all__ = ["PASSWORD", "Generator", "Job", "LoadError", "Outcome", "build"]
 
 PASSWORD = "secret-pass-1"
 _SOURCE = Path(__file__).with_name("popload.c")
-_PROGRAM = Path(__file__).with_name("popload")
+_PROGRAM = _SOURCE.with_suffix("")
 
 
 class LoadError(Exception):
@@ -48,6 +48,7 @@ class Job:
     seconds: float = 0.4
     sessions: int = 0
     files: int = 50
+    password: str = PASSWORD
 
     def arguments(self) -> list[str]:
         """Popload's command line."""
@@ -59,29 +60,31 @@ class Job:
             "seconds": self.seconds,
             "sessions": self.sessions,
             "files": self.files,
-            "password": PASSWORD,
+            "password": self.password,
         }
         options = [f"--{name}={value}" for name, value in named.items()]
         return [*options, *(["--tls"] if self.tls else []), str(self.port), self.mode]
 
 
-def build() -> None:
-    """Compile popload if its source is newer.
+def build(source: Path = _SOURCE) -> Path:
+    """Compile popload, or another load generator, if its source is newer; return the program.
 
     Raises:
         LoadError: there is no C compiler, or no OpenSSL to build with.
     """
-    if _PROGRAM.exists() and _PROGRAM.stat().st_mtime >= _SOURCE.stat().st_mtime:
-        return
+    program = source.with_suffix("")
+    if program.exists() and program.stat().st_mtime >= source.stat().st_mtime:
+        return program
     compiler = shutil.which("cc")
     if compiler is None:
         raise LoadError("the load generator is written in C and there is no cc: apt install gcc libc6-dev libssl-dev")
-    command = [compiler, "-O2", "-Wall", "-o", str(_PROGRAM), str(_SOURCE), "-lssl", "-lcrypto", "-lpthread"]
+    command = [compiler, "-O2", "-Wall", "-o", str(program), str(source), "-lssl", "-lcrypto", "-lpthread"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode and "openssl/ssl.h" in result.stderr:
         raise LoadError("the load generator needs OpenSSL's headers: apt install libssl-dev")
     if result.returncode:
-        raise LoadError(f"cc could not build {_SOURCE.name}:\n{result.stderr}")
+        raise LoadError(f"cc could not build {source.name}:\n{result.stderr}")
+    return program
 
 
 class Generator:

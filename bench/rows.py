@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from bench import guard_row
 from bench.corpus import deliver, fill_large, user_name
 from bench.load import Generator, Job, LoadError, Outcome
 from bench.method import Goal, RowResult, Sample, compare, interleave, sample
@@ -373,6 +374,7 @@ GROUPS: tuple[Group, ...] = (
         ),
         _large,
     ),
+    Group((Row("guard", "login with an app password, guard on", "µs", Goal(1.20)),), guard_row.measure),
     Group((Row("startup", "start to first greeting, by the clock", "ms", Goal(500)),), _startup),
     Group((Row("workers", "two workers: sessions a second against one", "1/s", Goal(low=1.8)),), _workers),
     Group((Row("latency", "p99 of a small session under bulk, against idle", "×", Goal(2)),), _latency),

@@ -11,6 +11,7 @@ import os
 import pwd
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from typing import Protocol
 from bench.corpus import Owner
 from bench.load import PASSWORD
 from bench.process import ServerError, free_port
+from pillarbox.auth.accounts import AccountStore
+from pillarbox.auth.app_passwords import AppPasswordStore, Grant
+from pillarbox.auth.keys import KeyFile
 
 __all__ = ["Certificate", "Dovecot", "Kit", "Nginx", "Pillarbox"]
 
@@ -163,7 +167,9 @@ ssl_min_protocol = TLSv1.3
 class Pillarbox:
     """Our server, from the checkout's environment."""
 
-    def __init__(self, name: str, directory: Path, users: Sequence[str], certificate: Certificate) -> None:
+    def __init__(
+        self, name: str, directory: Path, users: Sequence[str], certificate: Certificate, guard: bool = True
+    ) -> None:
         self.name = name
         self.mail = directory / "mail"
         self.log = directory / "pillarbox.log"
@@ -174,6 +180,7 @@ class Pillarbox:
         self._directory = directory
         self._file = directory / "pillarbox.toml"
         self._certificate = certificate
+        self._guard = guard
         self._user, self.owner = _unprivileged()
         for path in (directory, self.mail, directory / "state"):
             path.mkdir(mode=0o755)
@@ -222,6 +229,9 @@ connections = 100000
 connections_per_address = 100000
 connections_per_account = 100
 
+[guard]
+enabled = {str(self._guard).lower()}
+
 [log]
 format = "json"
 target = "{self.log}"
@@ -245,6 +255,18 @@ target = "{self.log}"
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(add, users))
+        self._give_away()
+
+    def app_password(self, user: str) -> str:
+        """Make an app password for an account, and return it."""
+        state = self._directory / "state"
+        store = AccountStore(state / "accounts.sqlite", clock=time.time)
+        _, secret = AppPasswordStore(store, KeyFile(state / "secret.key")).add(user, Grant("bench", "unverified"))
+        store.close()
+        self._give_away()
+        return secret.reveal().decode()
+
+    def _give_away(self) -> None:
         for path in (self._directory / "state").rglob("*"):
             os.chown(path, self.owner.user, self.owner.group)
 

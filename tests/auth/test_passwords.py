@@ -1,11 +1,8 @@
-"""argon2id and the bounded pool."""
-
-import asyncio
-import threading
+"""argon2id."""
 
 import pytest
 
-from pillarbox.auth.passwords import MAX_PASSWORD_OCTETS, Hasher, HashingBusy, HashingPool, prepared
+from pillarbox.auth.passwords import MAX_PASSWORD_OCTETS, Hasher, prepared
 
 FAST = Hasher(memory_kib=8, time_cost=1)
 
@@ -66,72 +63,3 @@ def test_weaker_hashes_are_recognised() -> None:
     assert Hasher(memory_kib=8, time_cost=2).needs_rehash(stored)
     assert not FAST.needs_rehash(Hasher(memory_kib=16, time_cost=2).hash(b"x"))
     assert FAST.needs_rehash("$1$salt$hash")
-
-
-def test_the_pool_returns_and_raises_what_the_work_does() -> None:
-    async def scenario() -> None:
-        pool = HashingPool(1, 5)
-        assert await pool.run(lambda: 6 * 7) == 42
-        with pytest.raises(ZeroDivisionError):
-            await pool.run(lambda: 1 // 0)
-        assert await pool.run(lambda: "still works") == "still works"
-        pool.close()
-
-    asyncio.run(scenario())
-
-
-def test_a_job_that_waits_too_long_is_refused() -> None:
-    async def scenario() -> None:
-        pool = HashingPool(1, 0.02)
-        gate = threading.Event()
-        running = asyncio.create_task(pool.run(gate.wait))
-        await asyncio.sleep(0)
-        with pytest.raises(HashingBusy):
-            await pool.run(lambda: True)
-        gate.set()
-        assert await running
-        await asyncio.sleep(0.01)
-        assert await pool.run(lambda: True)
-        pool.close()
-
-    asyncio.run(scenario())
-
-
-def test_the_queue_is_bounded() -> None:
-    async def scenario() -> None:
-        pool = HashingPool(1, 60)
-        gate = threading.Event()
-        jobs = [asyncio.create_task(pool.run(gate.wait)) for _ in range(2000)]
-        await asyncio.sleep(0.05)
-        refused = [job for job in jobs if job.done()]
-        assert len(refused) == 2000 - 257
-        assert all(isinstance(job.exception(), HashingBusy) for job in refused)
-        gate.set()
-        assert all(await asyncio.gather(*(job for job in jobs if job not in refused)))
-        pool.close()
-
-    asyncio.run(scenario())
-
-
-def test_clients_that_hang_up_do_not_make_room_for_more_threads() -> None:
-    async def scenario() -> None:
-        pool = HashingPool(1, 0.05)
-        gate = threading.Event()
-        first = asyncio.create_task(pool.run(gate.wait))
-        await asyncio.sleep(0.01)
-        first.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await first
-        with pytest.raises(HashingBusy):  # the thread is still busy
-            await pool.run(lambda: True)
-        gate.set()
-        await asyncio.sleep(0.02)
-        assert await pool.run(lambda: True)
-        pool.close()
-
-    asyncio.run(scenario())
-
-
-def test_a_pool_has_threads() -> None:
-    with pytest.raises(ValueError):
-        HashingPool(0, 1)

@@ -8,16 +8,21 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from tests.auth.guard.scenes import Scene
 
 from pillarbox.auth.accounts import AccountStore
 from pillarbox.auth.attempt import Accepted, Attempt, Decision, Origin, Outcome, Password, Refused
 from pillarbox.auth.cache import VerificationCache
+from pillarbox.auth.departures import Timing
+from pillarbox.auth.guard.interface import Guard, GuardRequest, Lane, Reason, Verdict
+from pillarbox.auth.hashing import HashingBusy, HashingPool, Turn
 from pillarbox.auth.login_delay import LoginDelay
-from pillarbox.auth.passwords import MAX_PASSWORD_OCTETS, Hasher, HashingPool
-from pillarbox.auth.pipeline import Pipeline, Timing
+from pillarbox.auth.passwords import MAX_PASSWORD_OCTETS, Hasher
+from pillarbox.auth.pipeline import Pipeline
 from pillarbox.auth.sources import AccountsSource, Credential, Source, SourceUnavailable
 from pillarbox.events import MemorySink, Secret
 from pillarbox.events.types import InternalError, Warned
+from pillarbox.events.types_guard import SourceBlocked
 
 ORIGIN = Origin("192.0.2.7", 40000, "pop3s", "TLSv1.3")
 
@@ -84,9 +89,12 @@ class World:
     default_domain: str = "example.org"
     login_delay: LoginDelay | None = None
     hashing_wait: float = 5.0
+    guard: Guard | None = None
+    threads: int = 2
 
     def __post_init__(self) -> None:
         self.slept: list[float] = []
+        self.turns: list[tuple[str, Turn]] = []
         self.cache = VerificationCache(os.urandom(32), seconds=60, size=100, clock=lambda: self.now)
         self.pipeline = self._pipeline()
 
@@ -94,10 +102,15 @@ class World:
         world = self
 
         class Pool(HashingPool):
-            async def run(self, work: Callable[[], object]) -> object:  # type: ignore[override]
-                result = await super().run(work)
+            async def run(self, work: Callable[[], object], turn: Turn) -> object:  # type: ignore[override]
+                world.turns.append(("checked", turn))
+                result = await super().run(work, turn)
                 world.now += world.hashing_takes
                 return result
+
+            async def stand_in_line(self, turn: Turn) -> None:
+                world.turns.append(("stood in line", turn))
+                await super().stand_in_line(turn)
 
         async def sleep(seconds: float) -> None:
             self.slept.append(seconds)
@@ -105,7 +118,7 @@ class World:
 
         return Pipeline(
             self.sources,
-            hashing=Pool(2, self.hashing_wait),
+            hashing=Pool(self.threads, self.hashing_wait),
             hasher=self.hasher,
             cache=self.cache,
             template_of=lambda domain: "/mail/{domain}/{user}" if domain else "/mail/{user}",
@@ -115,8 +128,10 @@ class World:
             wall_clock=lambda: self.now,
             tag_key=b"k" * 32,
             sleep=sleep,
+            shuffle=list.reverse,
             sink=self.sink,
             login_delay=self.login_delay,
+            guard=self.guard,
         )
 
     def decide(self, *attempts: Attempt) -> list[Decision]:
@@ -208,30 +223,18 @@ def test_reasons_are_for_the_administrator() -> None:
     assert all(case == reason for case, reason in reasons.items())
 
 
-@pytest.mark.parametrize(
-    ("elapsed", "leaves"),
-    [(0.0, 1.0), (0.999, 1.0), (1.0, 1.0), (1.001, 1.25), (1.25, 1.25), (1.26, 1.5), (2.9, 3.0)],
-)
-def test_late_refusals_leave_at_the_next_step(elapsed: float, leaves: float) -> None:
-    """P42."""
-    assert Timing(1.0, 0.25).deadline(elapsed) == pytest.approx(leaves)
-
-
-def test_the_base_is_rounded_up_to_whole_steps() -> None:
-    assert Timing(1.1, 0.25).deadline(0) == pytest.approx(1.25)
-    assert Timing(1.0, 0.1).deadline(0) == pytest.approx(1.0)
-    assert Timing(0.3, 0.1).deadline(0) == pytest.approx(0.3)
-
-
 def test_a_delay_holds_up_no_one_else() -> None:
     """P50."""
 
     async def scenario() -> list[str]:
         order: list[str] = []
         gate = asyncio.Event()
+        now = 0.0
 
         async def sleep(seconds: float) -> None:
+            nonlocal now
             await gate.wait()
+            now += seconds
 
         pipeline = Pipeline(
             [FakeSource(ALICE)],
@@ -241,10 +244,11 @@ def test_a_delay_holds_up_no_one_else() -> None:
             template_of=lambda _: "/mail/{user}",
             default_domain="example.org",
             timing=Timing(1.0, 0.25),
-            clock=lambda: 0.0,
+            clock=lambda: now,
             wall_clock=lambda: 0.0,
             tag_key=b"k" * 32,
             sleep=sleep,
+            shuffle=list.reverse,
             sink=MemorySink(),
         )
 
@@ -284,6 +288,82 @@ def test_a_full_hashing_queue_is_temporary() -> None:
     refused = [decision for decision in asyncio.run(scenario()) if isinstance(decision, Refused)]
     assert {decision.outcome for decision in refused} >= {Outcome.TEMPORARY}
     assert len(refused) == 50
+
+
+class Ruling:
+    """A guard that always says the same."""
+
+    def __init__(self, lane: Lane, refuse: Reason | None = None) -> None:
+        self.verdict = Verdict(lane, refuse, 0.0)
+        self.learnt: list[str] = []
+
+    def before(self, request: GuardRequest) -> Verdict:
+        return self.verdict
+
+    def after(self, request: GuardRequest, succeeded: bool, reason: str) -> None:
+        self.learnt.append(reason)
+
+
+@pytest.mark.parametrize("lane", Lane)
+@pytest.mark.parametrize("login", ["alice", "nobody"])
+def test_a_check_waits_in_the_lane_the_guard_says(lane: Lane, login: str) -> None:
+    here = world(guard=Ruling(lane))
+    here.decide(attempt(login, b"wrong", address="192.0.2.9"))
+    assert [(how, turn[:2]) for how, turn in here.turns] == [("checked", (lane, "192.0.2.9"))]
+
+
+def test_what_the_guard_refuses_waits_as_a_check_does_and_is_learnt_at_once() -> None:
+    """P42: with full queues, too, a refusal without a check looks like one with it."""
+    guard = Ruling(Lane.UNFAMILIAR, Reason.EXPOSED)
+    here = world(guard=guard)
+    decision = only(here.decide(attempt(password=b"right")))
+    assert decision == Refused(Outcome.CREDENTIALS, Reason.EXPOSED.value)
+    assert [(how, turn[:2]) for how, turn in here.turns] == [("stood in line", (Lane.UNFAMILIAR, ORIGIN.address))]
+    assert guard.learnt == [Reason.EXPOSED.value]
+    assert here.now == pytest.approx(1001.0)
+
+
+@pytest.mark.parametrize("login", ["alice", "nobody"])
+def test_many_guesses_at_once_are_no_more_guesses(login: str) -> None:
+    """They all came before the first had failed, and all wait for a thread: the guard is asked again at each turn."""
+    scene = Scene(penalty=0.0)
+    here = world(guard=scene.engine)
+    here.now = 1_800_000_000.0
+    guesses = [attempt(login, f"guess-{number}".encode(), address="203.0.113.5") for number in range(60)]
+    decisions = here.decide(*guesses)
+    assert {type(decision) for decision in decisions} == {Refused}
+    checked = [decision for decision in decisions if isinstance(decision, Refused) and "guard" not in decision.reason]
+    assert 0 < len(checked) <= scene.settings.guesses_per_source + here.threads - 1
+    assert scene.sink.of(SourceBlocked)
+
+
+def test_a_right_guess_does_not_overtake_the_wrong_ones_before_it() -> None:
+    """Its owner was let in a moment ago from elsewhere, so that it need not be hashed."""
+    scene = Scene(penalty=0.0)
+    here = world(guard=scene.engine)
+    here.now = 1_800_000_000.0
+    assert isinstance(only(here.decide(attempt(address="192.0.2.1"))), Accepted)
+    words = [b"guess-%d" % number for number in range(30)]
+    words.insert(20, b"right")
+    decisions = here.decide(*(attempt(password=word, address="203.0.113.5") for word in words))
+    assert not [decision for decision in decisions if isinstance(decision, Accepted)]
+    assert isinstance(only(here.decide(attempt(address="192.0.2.1"))), Accepted)
+
+
+def test_what_the_guard_refuses_is_told_to_come_later_when_a_check_would_be() -> None:
+    here = world(guard=Ruling(Lane.UNFAMILIAR, Reason.SOURCE))
+
+    class Full(HashingPool):
+        async def stand_in_line(self, turn: Turn) -> None:
+            raise HashingBusy
+
+    async def scenario() -> Decision:
+        here.pipeline._hashing = Full(1, 1)
+        return await here.pipeline.decide(attempt())
+
+    decision = asyncio.run(scenario())
+    assert isinstance(decision, Refused)
+    assert decision.outcome is Outcome.TEMPORARY
 
 
 def test_a_defect_lets_nobody_in_and_tells_no_values() -> None:

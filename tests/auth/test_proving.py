@@ -14,9 +14,11 @@ from pillarbox.auth.accounts import AccountStore
 from pillarbox.auth.app_passwords import SCRAM_ITERATIONS, AppPassword, AppPasswordStore, Grant
 from pillarbox.auth.attempt import Digest, DigestKind, Password, Refused, Scram
 from pillarbox.auth.cache import VerificationCache
+from pillarbox.auth.guard.interface import Lane
+from pillarbox.auth.hashing import HashingPool, Turn
 from pillarbox.auth.keys import KeyFile
 from pillarbox.auth.mfa import Factor, Policy
-from pillarbox.auth.passwords import Hasher, HashingPool
+from pillarbox.auth.passwords import Hasher
 from pillarbox.auth.proving import (
     IMPOSSIBLE_PASSWORD,
     MISTYPED,
@@ -120,7 +122,9 @@ class Here:
     ) -> Shown | Refused:
         credential = self.credential(name)
         return self.prove(
-            lambda prover: prover.password(Password(Secret(given)), source or self.source, credential, rules, address)
+            lambda prover: prover.password(
+                Password(Secret(given)), source or self.source, credential, rules, Turn(Lane.UNFAMILIAR, address)
+            )
         )
 
     def scram(self, proof: Scram, *, name: str = "alice", source: Source | None = None) -> Shown | Refused:
@@ -279,7 +283,8 @@ def test_elsewhere_the_form_of_an_app_password_means_nothing(here: Here) -> None
     _, secret = here.mint()
     text = secret.reveal()
     credential = Credential("alice", text.decode())
-    answer = here.prove(lambda prover: prover.password(Password(Secret(text)), OtherSource(), credential, RULES, HOME))
+    proof, turn = Password(Secret(text)), Turn(Lane.UNFAMILIAR, HOME)
+    answer = here.prove(lambda prover: prover.password(proof, OtherSource(), credential, RULES, turn))
     assert shown(answer).factors == {Factor.PASSWORD}
 
 

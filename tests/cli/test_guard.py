@@ -1,5 +1,6 @@
 """`pillarbox guard`, on a state file that workers wrote and still use."""
 
+import base64
 import json
 import random
 import time
@@ -132,3 +133,29 @@ def test_a_broken_state_file_is_left_to_the_server(installed: Installation) -> N
     installed.state.write_bytes(b"garbage" * 1000)
     assert "cannot be used" in installed.run("status", code=3).stderr
     assert installed.state.read_bytes() == b"garbage" * 1000
+
+
+def test_what_a_dovecot_needs_is_printed_and_its_key_is_made_once(installed: Installation) -> None:
+    first = installed.run("dovecot")
+    assert "write enabled = true under [policy_api]" in first.stderr
+    with installed.config.open("a") as file:
+        file.write('[policy_api]\nenabled = true\nport = 9000\naddress = ["::1", "127.0.0.1"]\n')
+    again = installed.run("dovecot")
+    assert again.stderr == ""
+    lines = dict(line.split(" = ", 1) for line in again.stdout.splitlines() if not line.startswith("#"))
+    assert lines["auth_policy_server_url"] == "http://[::1]:9000/"
+    kind, _, shown = lines["auth_policy_server_api_header"].removeprefix("Authorization: ").partition(" ")
+    key = (installed.config.parent / "policy-api.key").read_text().strip()
+    assert (kind, base64.b64decode(shown).decode()) == ("Basic", f"wforce:{key}")
+    assert lines["auth_policy_server_api_header"] in first.stdout
+    # The nonce is Dovecot's alone; nothing here keeps it.
+    assert lines["auth_policy_hash_nonce"] not in first.stdout
+    assert "mech=%{mech}" in lines["auth_policy_request_attributes"]
+
+
+def test_a_key_that_others_can_read_is_not_printed(installed: Installation) -> None:
+    (installed.config.parent / "policy-api.key").write_text("canary-key-0123456789")
+    (installed.config.parent / "policy-api.key").chmod(0o644)
+    done = installed.run("dovecot", code=3)
+    assert "other users" in done.stderr
+    assert "canary" not in done.output

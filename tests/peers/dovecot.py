@@ -28,9 +28,10 @@ MISSING = None if shutil.which("dovecot") else "needs dovecot (Debian packages d
 
 
 class Dovecot:
-    """One Dovecot with its accounts; a context manager with the same names as `LiveServer`."""
+    """One Dovecot with its accounts; a context manager with the same names as `LiveServer`. `more` is configuration."""
 
-    def __init__(self, accounts: Mapping[str, str]) -> None:
+    def __init__(self, accounts: Mapping[str, str], more: str = "") -> None:
+        self._more = more
         self.directory = Path(tempfile.mkdtemp(prefix="dovecot-"))
         self.directory.chmod(0o755)
         self.pop3s_port, self.pop3_port, self.open_port = free_ports(3)
@@ -112,6 +113,7 @@ first_valid_gid = {min(owner.pw_gid, 1)}
 mail_location = maildir:{here}/home/%u
 pop3_lock_session = yes
 mail_max_userip_connections = 0
+{self._more}
 {rootless if os.geteuid() != 0 else ""}"""
 
     def __enter__(self) -> Self:

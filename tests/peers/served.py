@@ -23,6 +23,7 @@ from pillarbox.events import Event, MemorySink, Secret, SessionEnded
 from pillarbox.maildrop.stores.memory import MemoryStore
 from pillarbox.server.certificates import make_self_signed
 from pillarbox.server.connection import Times
+from pillarbox.server.pace import Pace
 from pillarbox.server.tls import build_context
 from pillarbox.server.worker import Entry, Network, Worker
 from pillarbox.session.context import Context, Policy
@@ -78,7 +79,7 @@ class Gate:
         self.limit = limit
         self.admitted: list[str] = []
 
-    def admit(self, address: str) -> str | None:
+    def admit(self, address: str, *, known: bool = True) -> str | None:
         if len(self.admitted) >= self.limit:
             return "limits.connections"
         self.admitted.append(address)
@@ -273,6 +274,7 @@ async def serving(
     authenticator: Authenticator | None = None,
     mechanisms: Sequence[str] = ("PLAIN", "LOGIN"),
     tls: ssl.SSLContext | None = None,
+    pace: Pace | None = None,
 ) -> AsyncIterator[Served]:
     """A worker that accepts on three ports until the block ends; all clients are closed then."""
     loop = asyncio.get_running_loop()
@@ -295,6 +297,7 @@ async def serving(
         greeting="ready",
         identities="s{}".format,
         today=lambda: "2030-01-01",
+        pace=pace,
     )
     unexpected: list[str] = []
     loop.set_exception_handler(lambda _, told: unexpected.append(f"{told['message']}: {told.get('exception')!r}"))

@@ -34,6 +34,13 @@ def test_limits_hold_over_workers() -> None:
     assert gates[1].admit("192.0.2.1") is None
 
 
+def test_strangers_do_not_get_the_last_places() -> None:
+    shared = memory()
+    gate = shared.gate(0, Limits(connections=8, connections_per_address=8))
+    assert [gate.admit("192.0.2.1", known=False) for _ in range(7)] == [None] * 6 + [CONNECTIONS]
+    assert [gate.admit("192.0.2.2", known=True) for _ in range(3)] == [None, None, CONNECTIONS]
+
+
 def test_a_refused_connection_is_not_counted() -> None:
     shared = memory()
     gate = shared.gate(0, LIMITS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pillarbox.config.schema import Settings
-from pillarbox.server.generation import FIRST_DELAY, LONGEST_DELAY, Generation, Phase, Plan
+from pillarbox.server.generation import FIRST_DELAY, LONGEST_DELAY, POLICY_API, Generation, Phase, Plan
 from pillarbox.server.process import Worker
 
 
@@ -54,6 +54,20 @@ def test_a_reload_is_hopeless_when_any_worker_failed() -> None:
     assert not made.is_hopeless()
     made.failed(2, "no disk", 0.0, 0.1)
     assert made.is_hopeless()
+
+
+def test_the_policy_api_has_one_process_more() -> None:
+    settings = Settings.model_validate({"policy_api": {"enabled": True}})
+    made = Generation(Plan(settings, None, None, 2), first=True)
+    assert list(made.plan.numbers) == [POLICY_API, 1, 2]
+    assert made.places() == 3
+    for number in (1, 2):
+        made.workers[number] = Worker(number, number, number, 100.0, -1, ready=True)
+    assert not made.all_ready()
+    # The server does not start without it, although its workers are ready: a setting is wrong.
+    made.failed(POLICY_API, "no key", 0.0, 0.1)
+    assert made.is_hopeless()
+    assert made.reasons() == ["no key"]
 
 
 def test_a_draining_generation_replaces_nobody_and_ends_with_its_last_worker() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from pillarbox.config.schema_listener import Listener
+from pillarbox.config.schema_policy_api import PolicyApi
 from pillarbox.server.listeners import BindError, Listeners
 
 
@@ -132,6 +133,17 @@ def test_a_privileged_port_tells_all_ways_to_get_it(
     assert f"uid {os.geteuid()} may not open 127.0.0.1 port 110" in what
     for way in ("server.user", "CAP_NET_BIND_SERVICE", "systemd"):
         assert way in instead
+
+
+def test_the_policy_api_has_a_key_of_its_own(listeners: Listeners) -> None:
+    one = listener(free_port())
+    [policy] = PolicyApi.model_validate({"enabled": True, "port": one.port}).listeners()
+    key, what, _ = problem_of(listeners, one, policy)
+    assert key == "policy_api"
+    assert what == "this listener opens the same port as listener[1]"
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        [policy] = PolicyApi.model_validate({"enabled": True, "port": other.getsockname()[1]}).listeners()
+        assert problem_of(listeners, policy)[0] == "policy_api.port"
 
 
 def test_more_workers_get_more_sockets_and_fewer_share_them(listeners: Listeners) -> None:

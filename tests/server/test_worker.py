@@ -8,6 +8,7 @@ import pytest
 from tests.peers.served import LOOPBACK, PASSWORD, run, serving
 
 from pillarbox.events import ConnectionRefused, ProxyHeaderRefused
+from pillarbox.server.pace import STRANGERS, Pace
 from pillarbox.server.worker import canonical
 
 MAIL = b"Subject: x\n\nbody\n"
@@ -58,6 +59,54 @@ def test_a_refused_connection_gives_no_place_back_that_it_never_had() -> None:
                 refused.close()
                 await served.ended(number)
             assert served.gate.admitted == ["127.0.0.1"]
+
+    run(test)
+
+
+def test_p58_strangers_that_come_too_fast_are_told_at_once_and_hold_no_place() -> None:
+    async def test() -> None:
+        pace = Pace(1, knows=lambda address: False, clock=lambda: 0.0)
+        async with serving(pace=pace) as served:
+            first = await served.connect()
+            assert (await first.line()).startswith(b"+OK")
+            for _ in range(3):
+                turned_away = await served.connect()
+                assert (await turned_away.rest()).startswith(b"-ERR [SYS/TEMP] ")
+                turned_away.close()
+            over_tls = await served.connect(served.pop3s)
+            assert await over_tls.rest() == b""
+            over_tls.close()
+            (event,) = await served.until(ConnectionRefused, 1)
+            assert event.limit == STRANGERS
+            assert served.gate.admitted == ["127.0.0.1"]
+
+    run(test)
+
+
+def test_who_is_at_home_never_waits_for_strangers() -> None:
+    async def test() -> None:
+        pace = Pace(1, knows=lambda address: address == "127.0.0.1", clock=lambda: 0.0)
+        assert pace.admits()
+        async with serving(pace=pace) as served:
+            for _ in range(5):
+                client = await served.connect()
+                assert (await client.line()).startswith(b"+OK")
+                client.close()
+
+    run(test)
+
+
+def test_behind_a_proxy_the_client_is_the_stranger() -> None:
+    async def test() -> None:
+        pace = Pace(1, knows=lambda address: address == "192.0.2.8", clock=lambda: 0.0)
+        assert pace.admits()
+        async with serving(proxies=LOOPBACK, pace=pace) as served:
+            stranger = await served.connect()
+            await stranger.send(b"PROXY TCP4 192.0.2.7 127.0.0.1 1234 110\r\n")
+            assert await stranger.rest() == b""
+            at_home = await served.connect()
+            await at_home.send(b"PROXY TCP4 192.0.2.8 127.0.0.1 1234 110\r\n")
+            assert (await at_home.line()).startswith(b"+OK")
 
     run(test)
 

@@ -1,25 +1,19 @@
-"""Passwords: argon2id hashes, and the bounded pool in which all hashing runs.
+"""Passwords: argon2id hashes.
 
-Rules: parameters are explicit; a password that cannot be right (empty, over-long) costs what a wrong one costs (P42);
-hashing never runs on the event loop, never more at once than there are threads, and never waits longer than it may.
-Hashes of other servers are in `passwd_file`; who may come in is decided in `pipeline`.
+Rules: parameters are explicit; a password that cannot be right (empty, over-long) costs what a wrong one costs (P42).
+Elsewhere: where hashing runs (`hashing`), hashes of other servers (`passwd_file`), who may come in (`pipeline`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import unicodedata
 from base64 import b64encode
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import ARGON2_VERSION
-
-T = TypeVar("T")
 
 # Longer than any passphrase a person or a manager makes; bounds the work before login.
 MAX_PASSWORD_OCTETS = 1024
@@ -29,12 +23,6 @@ TIME_COST = 2
 PARALLELISM = 1
 _SALT_OCTETS = 16
 _HASH_OCTETS = 32
-# Jobs that may wait for each thread; what comes above is refused at once, so that waiting costs bounded memory.
-_WAITING_PER_THREAD = 256
-
-
-class HashingBusy(Exception):
-    """There was no free thread within the time a job may wait."""
 
 
 def may_be_right(password: bytes) -> bool:
@@ -123,67 +111,6 @@ class Hasher:
             or old.memory_cost < self._argon2.memory_cost
             or old.time_cost < self._argon2.time_cost
         )
-
-
-class HashingPool:
-    """Runs blocking checks in a fixed number of threads, first come first served.
-
-    It may be made before a fork: threads start with the first job. One pool belongs to one event loop.
-
-    Args:
-        threads: jobs that run at once; memory is this times one hash's.
-        wait_seconds: how long a job may wait for a thread.
-    """
-
-    def __init__(self, threads: int, wait_seconds: float) -> None:
-        if threads < 1:
-            raise ValueError("a hashing pool needs at least one thread")
-        self._threads = threads
-        self._wait = wait_seconds
-        self._free = asyncio.Semaphore(threads)
-        self._waiting = 0
-        self._executor: ThreadPoolExecutor | None = None
-
-    async def run(self, work: Callable[[], T]) -> T:
-        """Run `work` in a thread and return what it returns; what it raises is raised here.
-
-        Raises:
-            HashingBusy: no thread came free in time, or too many jobs wait already.
-        """
-        await self._admitted()
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="hashing")
-        job = self._executor.submit(work)
-        loop = asyncio.get_running_loop()
-        # The place is given back when the thread is free, not when the caller stops waiting: a client that hangs up
-        # must not make room for more work than there are threads.
-        job.add_done_callback(lambda _: _call_on(loop, self._free.release))
-        return await asyncio.wrap_future(job)
-
-    async def _admitted(self) -> None:
-        if self._waiting >= self._threads * _WAITING_PER_THREAD:
-            raise HashingBusy
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(self._wait):
-                await self._free.acquire()
-        except TimeoutError:
-            raise HashingBusy from None
-        finally:
-            self._waiting -= 1
-
-    def close(self) -> None:
-        """Let running jobs end and stop the threads. Does not wait."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
-            self._executor = None
-
-
-def _call_on(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> None:
-    try:
-        loop.call_soon_threadsafe(function)
-    except RuntimeError:  # the loop was closed while the thread still hashed: nobody is left to tell
-        pass
 
 
 def _base64(octets: bytes) -> str:

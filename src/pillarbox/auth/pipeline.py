@@ -1,24 +1,22 @@
 """The pipeline that turns an `Attempt` into a `Decision`.
 
 Rules: every refusal of credentials takes one path and leaves at one quantised deadline, whatever its reason (P42);
-success and "nobody can tell" leave at once (P44); a delay is the attempt's own and holds up no one else (P50); the
-first source that knows the name decides; nobody comes in whose account is closed, or who has not shown the factors its
-policy asks for, whatever the way in; a defect lets nobody in and raises nothing.
-Elsewhere: whether a proof is right (`proving`), what factors are needed (`mfa`), who may try (`guard`), accounts
-(`sources`).
+success and "nobody can tell" leave at once (P44); a delay is the attempt's own and holds up no one else (P50); nobody
+comes in whose account is closed, or who has not shown the factors its policy asks for, whatever the way in; a defect
+lets nobody in and raises nothing.
+Elsewhere: whose account it is (`claiming`), whether a proof is right (`proving`), what factors are needed (`mfa`), who
+may try (`guard`), when a refusal leaves (`departures`).
 
-    name → look up → guard → proof → closed? → factors → delay → decision → guard
+    whose account → guard → proof → closed? → factors → delay → decision → guard → departure
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pillarbox.auth import mfa
 from pillarbox.auth.app_password_text import AppPasswordText, parse
@@ -37,17 +35,19 @@ from pillarbox.auth.attempt import (
     Token,
 )
 from pillarbox.auth.cache import VerificationCache
-from pillarbox.auth.client_certificates import account_of, fingerprint
+from pillarbox.auth.claiming import UNKNOWN_USER, Claimed, Claims
+from pillarbox.auth.client_certificates import account_of
+from pillarbox.auth.departures import Departures, Timing
 from pillarbox.auth.guard.interface import UNSEEN, Guard, GuardRequest, NoGuard, Verdict
+from pillarbox.auth.hashing import OWN_WORK, HashingBusy, HashingPool, Overtaken, Turn
 from pillarbox.auth.keys import KeyUnavailable
 from pillarbox.auth.login_delay import LoginDelay
 from pillarbox.auth.mfa import Factor
-from pillarbox.auth.names import InvalidName, InvalidPath, maildir_path, normalise, split
-from pillarbox.auth.passwords import Hasher, HashingBusy, HashingPool
+from pillarbox.auth.names import InvalidPath, maildir_path, split
+from pillarbox.auth.passwords import Hasher
 from pillarbox.auth.proving import Prover, Shown
 from pillarbox.auth.rules import Rules, RulesOf
-from pillarbox.auth.sources import AccountsSource, Credential, Source, SourceUnavailable
-from pillarbox.auth.token_claims import Invalid
+from pillarbox.auth.sources import Credential, Source, SourceUnavailable
 from pillarbox.auth.usage import UsageLog
 from pillarbox.events import Secret, Sink, Warned, internal_error
 from pillarbox.sasl import oauth
@@ -56,54 +56,15 @@ if TYPE_CHECKING:
     from pillarbox.auth.tokens import TokenVerifier  # its library is an extra
 
 # The fixed phrases of refusals. They are for events; the peer learns the outcome alone.
-INVALID_NAME = Refused(Outcome.CREDENTIALS, "not a possible name")
-UNKNOWN_USER = Refused(Outcome.CREDENTIALS, "unknown user")
-OTHER_IDENTITY = Refused(Outcome.CREDENTIALS, "another identity was asked for")
 DISABLED = Refused(Outcome.CREDENTIALS, "disabled")
 POP3_OFF = Refused(Outcome.CREDENTIALS, "POP3 is off for this account")
 WRONG_NETWORK = Refused(Outcome.CREDENTIALS, "not allowed from this address")
 MISSING_FACTOR = Refused(Outcome.CREDENTIALS, "second factor missing")
-NO_TOKENS = Refused(Outcome.CREDENTIALS, "tokens are not accepted")
-UNBOUND = Refused(Outcome.CREDENTIALS, "the certificate is bound to no account")
 TOO_BUSY = Refused(Outcome.TEMPORARY, "too many passwords to check")
 DEFECT = Refused(Outcome.TEMPORARY, "internal error")
 TOO_SOON = Refused(Outcome.LOGIN_DELAY, "too soon after the last login")
 
 _OWN_PASSWORD = frozenset({Factor.PASSWORD})
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """When refusals of credentials leave.
-
-    Attributes:
-        delay: seconds from the attempt's arrival, at the earliest.
-        step: seconds; the answer comes at a whole multiple of it.
-    """
-
-    delay: float
-    step: float
-
-    def deadline(self, elapsed: float, penalty: float = 0.0) -> float:
-        """Seconds after the arrival at which a refusal leaves that was decided after `elapsed` seconds."""
-        # A little less than the exact quotient: 1.0 / 0.1 must be 10 steps, not 11.
-        return math.ceil(max(self.delay + penalty, elapsed) / self.step - 1e-9) * self.step
-
-
-class Claimed(NamedTuple):
-    """Whose account an attempt is about, before anything is proved, and what is known of it.
-
-    Attributes:
-        name: canonical; what was typed where that is no possible name.
-        shown: what was shown already: a token proves its account by itself.
-        refusal: why nothing more needs to be looked at.
-    """
-
-    name: str
-    source: Source | None = None
-    credential: Credential | None = None
-    shown: Shown | None = None
-    refusal: Refused | None = None
 
 
 class Pipeline:
@@ -120,6 +81,7 @@ class Pipeline:
         clock: monotonic seconds.
         wall_clock: UTC seconds.
         sleep: waits so many seconds.
+        shuffle: brings refusals that leave together into an order that nobody can foresee.
         sink: is told of defects and of what could not be written.
         tag_key: for the guard's tags of secrets; 16 to 64 octets.
         rules_of: the rules of a domain.
@@ -145,6 +107,7 @@ class Pipeline:
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
+        shuffle: Callable[[list[asyncio.Future[None]]], None],
         sink: Sink,
         tag_key: bytes,
         rules_of: RulesOf = lambda domain: Rules(),
@@ -156,26 +119,19 @@ class Pipeline:
         recheck: Callable[[str, Secret], None] | None = None,
         login_delay: LoginDelay | None = None,
     ) -> None:
-        if len({source.name for source in sources}) < len(sources):
-            # The cache tells sources apart by name.
-            raise ValueError("two sources of accounts have the same name")
-        self._sources = tuple(sources)
-        self._accounts_only = all(isinstance(source, AccountsSource) for source in sources)
+        self._claims = Claims(sources, default_domain=default_domain, wall_clock=wall_clock, tokens=tokens)
         self._hashing = hashing
         self._prover = Prover(hashing=hashing, hasher=hasher, cache=cache, upgrade=self._upgrade, wall_clock=wall_clock)
         self._template_of = template_of
-        self._default_domain = default_domain
-        self._timing = timing
+        self._departures = Departures(timing, clock=clock, sleep=sleep, shuffle=shuffle)
         self._clock = clock
         self._wall_clock = wall_clock
-        self._sleep = sleep
         self._sink = sink
         self._tag_key = tag_key
         self._rules_of = rules_of
         self._guard: Guard = guard or NoGuard()
         self._salt_of = salt_of
         self._iterations = iterations
-        self._tokens = tokens
         self._usage = usage
         self._recheck = recheck
         self._login_delay = login_delay
@@ -186,11 +142,7 @@ class Pipeline:
         if self._salt_of is None:
             return Refused(Outcome.TEMPORARY, "there is no installation key")
         try:
-            name = normalise(login, self._default_domain)
-        except InvalidName:
-            name = login
-        try:
-            return Salt(self._salt_of(name), self._iterations)
+            return Salt(self._salt_of(self._claims.name_of(login)), self._iterations)
         except KeyUnavailable as error:
             return Refused(Outcome.TEMPORARY, error.reason)
 
@@ -199,14 +151,21 @@ class Pipeline:
         arrival = self._clock()
         penalty = 0.0
         try:
-            claimed = await self._claimed(attempt)
+            claimed = await self._claims.of(attempt)
             request = self._request(attempt, claimed)
             verdict = self._guard.before(request)
             penalty = verdict.penalty
-            decision = await self._judge(attempt, claimed, verdict, strong=request.strong)
-            if isinstance(decision, Accepted) or decision.outcome is Outcome.CREDENTIALS:
-                succeeded = isinstance(decision, Accepted)
-                self._guard.after(request, succeeded, "" if isinstance(decision, Accepted) else decision.reason)
+            turn = Turn(verdict.lane, attempt.origin.address, lambda: self._guard.before(request).refuse)
+            try:
+                decision = await self._judge(attempt, claimed, verdict, turn, strong=request.strong)
+            except Overtaken as overtaken:
+                decision = Refused(Outcome.CREDENTIALS, overtaken.reason.value)
+            if isinstance(decision, Accepted):
+                self._guard.after(request, True, "")
+            elif decision.outcome is Outcome.CREDENTIALS:
+                self._guard.after(request, False, decision.reason)
+                if isinstance(attempt.proof, Password) and (request.strong or verdict.refuse is not None):
+                    await self._hashing.stand_in_line(turn)  # as if its password had been hashed
         except HashingBusy:
             decision = TOO_BUSY
         except SourceUnavailable as error:
@@ -219,70 +178,19 @@ class Pipeline:
         if isinstance(attempt.proof, Token):
             decision = Refused(decision.outcome, decision.reason, oauth.error())
         if decision.outcome is Outcome.CREDENTIALS:
-            elapsed = self._clock() - arrival
-            await self._sleep(self._timing.deadline(elapsed, penalty) - elapsed)
+            await self._departures.wait(arrival, penalty)
         return decision
 
     async def close(self) -> None:
         """Wait for what is still being written after logins."""
         await asyncio.gather(*self._upgrades)
 
-    # ---- whose account --------------------------------------------------------------------------------------------
-
-    async def _claimed(self, attempt: Attempt) -> Claimed:
-        login, shown = attempt.login, None
-        if isinstance(attempt.proof, Token):
-            if self._tokens is None:
-                return Claimed(login, refusal=NO_TOKENS)
-            verified = await self._tokens.verify(attempt.proof.secret, login)
-            if isinstance(verified, Invalid):
-                outcome = Outcome.TEMPORARY if verified.temporary else Outcome.CREDENTIALS
-                return Claimed(login, refusal=Refused(outcome, verified.reason.value))
-            login = verified.account
-            factor = Factor.TOKEN_AFTER_MFA if verified.mfa else Factor.TOKEN
-            shown = Shown(frozenset({factor}), verified.credential_id)
-        elif isinstance(attempt.proof, Certificate):
-            login = account_of(attempt.origin.certificate, self._wall_clock()) or ""
-            if not login:
-                return Claimed("", refusal=UNBOUND)
-            shown = Shown(frozenset({Factor.CERTIFICATE}), fingerprint(attempt.origin.certificate))
-        try:
-            name = normalise(login, self._default_domain)
-        except InvalidName:
-            return Claimed(login, refusal=INVALID_NAME)
-        source, credential = await self._look_up(name)
-        if source is None or credential is None:
-            return Claimed(name, refusal=UNKNOWN_USER)
-        if attempt.authzid and not self._same_identity(attempt.authzid, name):
-            return Claimed(name, source, credential, refusal=OTHER_IDENTITY)
-        return Claimed(name, source, credential, shown)
-
-    async def _look_up(self, name: str) -> tuple[Source | None, Credential | None]:
-        for source in self._sources:
-            found = source.lookup(name)
-            if found is not None and not isinstance(found, Credential):
-                found = await found
-            if found is None:
-                continue
-            if found.account != name:
-                # A source that answers for somebody else would open another user's mail.
-                raise RuntimeError(f"the source {source.name} answered for another account")
-            return source, found
-        return None, None
-
-    def _same_identity(self, authzid: str, name: str) -> bool:
-        try:
-            return normalise(authzid, self._default_domain) == name
-        except InvalidName:
-            return False
-
     def _request(self, attempt: Attempt, claimed: Claimed) -> GuardRequest:
         tag, common, strong = UNSEEN, None, not isinstance(attempt.proof, Password)
         if isinstance(attempt.proof, Password):
             secret = attempt.proof.secret.reveal()
             # Other sources check it as any password: a guess, and a dear one.
-            ours = isinstance(claimed.source, AccountsSource) if claimed.source else self._accounts_only
-            strong = ours and isinstance(parse(secret), AppPasswordText)
+            strong = self._claims.is_ours(claimed) and isinstance(parse(secret), AppPasswordText)
             name = claimed.name.encode("utf-8", "replace")
             tag = int.from_bytes(blake2b(name + b"\0" + secret, key=self._tag_key, digest_size=2).digest())
             common = int.from_bytes(blake2b(secret, key=self._tag_key, digest_size=3).digest())
@@ -294,7 +202,9 @@ class Pipeline:
 
     # ---- the judgement --------------------------------------------------------------------------------------------
 
-    async def _judge(self, attempt: Attempt, claimed: Claimed, verdict: Verdict, *, strong: bool) -> Decision:
+    async def _judge(
+        self, attempt: Attempt, claimed: Claimed, verdict: Verdict, turn: Turn, *, strong: bool
+    ) -> Decision:
         if verdict.refuse is not None:
             return Refused(Outcome.CREDENTIALS, verdict.refuse.value)
         source, credential = claimed.source, claimed.credential
@@ -302,9 +212,9 @@ class Pipeline:
             refusal = claimed.refusal or UNKNOWN_USER
             # An app password of a known account costs no hashing either; nor does the guard limit how many are tried.
             spent = isinstance(attempt.proof, Password) and not strong
-            return await self._prover.nobody(refusal) if spent else refusal
+            return await self._prover.nobody(refusal, turn) if spent else refusal
         rules = self._rules_of(split(credential.account)[1]).of(credential)
-        shown = claimed.shown or await self._shown(attempt, source, credential, rules)
+        shown = claimed.shown or await self._shown(attempt, source, credential, rules, turn)
         if isinstance(shown, Refused):
             return shown
         if not credential.enabled:
@@ -318,15 +228,16 @@ class Pipeline:
             return MISSING_FACTOR
         return await self._admit(attempt, credential, shown, factors)
 
-    async def _shown(self, attempt: Attempt, source: Source, credential: Credential, rules: Rules) -> Shown | Refused:
-        address = attempt.origin.address
+    async def _shown(
+        self, attempt: Attempt, source: Source, credential: Credential, rules: Rules, turn: Turn
+    ) -> Shown | Refused:
         match attempt.proof:
             case Password() as proof:
-                return await self._prover.password(proof, source, credential, rules, address)
+                return await self._prover.password(proof, source, credential, rules, turn)
             case Scram() as proof:
-                return self._prover.scram(proof, source, credential, address)
+                return self._prover.scram(proof, source, credential, turn.address)
             case Digest() as proof:
-                return self._prover.digest(proof, source, credential, address)
+                return self._prover.digest(proof, source, credential, turn.address)
             case Token() | Certificate():
                 raise RuntimeError("these are judged with the name")
 
@@ -336,7 +247,7 @@ class Pipeline:
         if not certificate:
             return frozenset()
         bound = account_of(certificate, self._wall_clock())
-        same = bound is not None and self._same_identity(bound, credential.account)
+        same = bound is not None and self._claims.is_same(bound, credential.account)
         return frozenset({Factor.CERTIFICATE}) if same else frozenset()
 
     async def _admit(
@@ -381,7 +292,7 @@ class Pipeline:
 
     async def _upgraded(self, source: Source, credential: Credential, password: bytes) -> None:
         try:
-            await self._hashing.run(lambda: source.upgrade(credential, password))
+            await self._hashing.run(lambda: source.upgrade(credential, password), OWN_WORK)
         except HashingBusy:
             pass  # the next login tries again
         except SourceUnavailable as error:

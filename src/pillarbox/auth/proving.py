@@ -16,8 +16,9 @@ from pillarbox.auth.app_password_text import AppPasswordText, Slip, parse
 from pillarbox.auth.app_passwords import AppPassword
 from pillarbox.auth.attempt import Digest, Outcome, Password, Refused, Scram
 from pillarbox.auth.cache import VerificationCache
+from pillarbox.auth.hashing import HashingPool, Turn
 from pillarbox.auth.mfa import Factor, Policy
-from pillarbox.auth.passwords import Hasher, HashingPool, may_be_right
+from pillarbox.auth.passwords import Hasher, may_be_right
 from pillarbox.auth.rules import Rules
 from pillarbox.auth.sources import AccountsSource, Credential, Source
 from pillarbox.auth.totp import split
@@ -78,23 +79,27 @@ class Prover:
         self._upgrade = upgrade
         self._wall_clock = wall_clock
 
-    async def nobody(self, refusal: Refused) -> Refused:
+    async def nobody(self, refusal: Refused, turn: Turn) -> Refused:
         """Spend what a wrong password costs."""
-        await self._hashing.run(self._hasher.verify_nobody)
+        await self._hashing.run(self._hasher.verify_nobody, turn)
         return refusal
 
     async def password(
-        self, proof: Password, source: Source, credential: Credential, rules: Rules, address: str
+        self, proof: Password, source: Source, credential: Credential, rules: Rules, turn: Turn
     ) -> Shown | Refused:
-        """USER/PASS, PLAIN, LOGIN: an app password, or the account's own password with its code behind it."""
+        """USER/PASS, PLAIN, LOGIN: an app password, or the account's own password with its code behind it.
+
+        Raises:
+            HashingBusy: it could not be checked in time.
+        """
         given = proof.secret.reveal()
         parsed = parse(given)
         if isinstance(source, AccountsSource):
             if isinstance(parsed, AppPasswordText):
-                return await self._app_password(parsed, source, credential, address)
+                return await self._app_password(parsed, source, credential, turn.address)
             if parsed is Slip.MISTYPED:
-                return await self.nobody(MISTYPED)
-        return await self._own_password(given, source, credential, rules)
+                return await self.nobody(MISTYPED, turn)
+        return await self._own_password(given, source, credential, rules, turn)
 
     async def _app_password(
         self, given: AppPasswordText, source: AccountsSource, credential: Credential, address: str
@@ -111,20 +116,22 @@ class Prover:
         return Shown(frozenset({factor}), found.id, found, final)
 
     async def _own_password(
-        self, given: bytes, source: Source, credential: Credential, rules: Rules
+        self, given: bytes, source: Source, credential: Credential, rules: Rules, turn: Turn
     ) -> Shown | Refused:
         code = None
         if credential.totp and rules.mfa is not Policy.OFF:
             parts = split(given)
             if parts is None:
-                return await self.nobody(NO_CODE)
+                return await self.nobody(NO_CODE, turn)
             given, code = parts
         if not may_be_right(given):
-            return await self.nobody(IMPOSSIBLE_PASSWORD)
+            return await self.nobody(IMPOSSIBLE_PASSWORD, turn)
         key = self._cache.key(source.name, credential, given)
         # A closed account pays the whole price each time, as a wrong password does.
         known = credential.enabled and rules.pop3 and rules.primary_over_pop3 and self._cache.knows(key)
-        if not known and not await self._hashing.run(lambda: source.verify(credential, given)):
+        if known:
+            await self._hashing.skip(turn)
+        elif not await self._hashing.run(lambda: source.verify(credential, given), turn):
             return WRONG_PASSWORD
         if not rules.primary_over_pop3:
             return NOT_OVER_POP3

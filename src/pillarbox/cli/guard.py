@@ -19,12 +19,14 @@ from typing import Annotated, NoReturn
 import msgspec
 import typer
 
-from pillarbox.auth.guard import explain, places
+from pillarbox.auth.guard import explain, places, policy_key
 from pillarbox.auth.guard.engine import GuardEngine
 from pillarbox.auth.guard.state import POLL, Observation, What
 from pillarbox.auth.guard.state_file import SharedJournal
 from pillarbox.auth.names import InvalidName, normalise
 from pillarbox.cli.config import config_option, load_or_exit
+from pillarbox.config.fields import ANY_ADDRESS
+from pillarbox.config.schema_policy_api import PolicyApi
 from pillarbox.events import MemorySink, Warned
 from pillarbox.watch.clean import clean
 
@@ -102,6 +104,44 @@ def allow(
         until = _FOREVER if seconds is None else guard.now + seconds
         guard.tell(Observation(What.ALLOW, guard.now, subject=wanted, until=until))
         typer.echo(f"{wanted} is allowed {_until(until)}; guesses from it are not limited")
+
+
+@app.command()
+def dovecot(config: config_option = None) -> None:
+    """Print what a Dovecot needs to ask this guard; makes the key if there is none yet."""
+    settings = load_or_exit(config)
+    try:
+        key = policy_key.load_or_create(settings.policy_key_file)
+    except policy_key.PolicyKeyUnavailable as error:
+        _fail(error.reason, _UNAVAILABLE)
+    if not settings.policy_api.enabled:
+        typer.echo("warning: nobody answers yet; write enabled = true under [policy_api]", err=True)
+    typer.echo(_dovecot_settings(settings.policy_api, key), nl=False)
+
+
+def _dovecot_settings(policy: PolicyApi, key: policy_key.PolicyKey) -> str:
+    host = "127.0.0.1" if policy.address[0] == ANY_ADDRESS else policy.address[0]
+    host = f"[{host}]" if ":" in host else host
+    scheme = "https" if policy.tls else "http"
+    attributes = {
+        "login": "%{requested_username}",
+        "pwhash": "%{hashed_password}",
+        "remote": "%{rip}",
+        "device_id": "%{client_id}",
+        "protocol": "%s",
+        "session_id": "%{session}",
+        # Not one of Dovecot's own choice. It says whether there is a password in the hash at all.
+        "mech": "%{mech}",
+    }
+    return f"""\
+# For /etc/dovecot/conf.d/. Keep it from other users: chmod 600.
+auth_policy_server_url = {scheme}://{host}:{policy.port}/
+auth_policy_server_api_header = Authorization: {key.reveal_field()}
+auth_policy_hash_nonce = {secrets.token_urlsafe(24)}
+auth_policy_hash_truncate = 16
+auth_policy_check_after_auth = no
+auth_policy_request_attributes = {" ".join(f"{name}={value}" for name, value in attributes.items())}
+"""
 
 
 class _Guard:

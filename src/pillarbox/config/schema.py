@@ -2,7 +2,7 @@
 
 Rules: the attribute names are the file's keys; every setting has a default, a check and a sentence of doc, from which
 messages, `config explain` and the reference page are made; values are frozen. Sections live in `schema_server`,
-`schema_listener`, `schema_mail` and `schema_guard`; checks that need several sections are in `checks`.
+`schema_listener`, `schema_mail`, `schema_guard` and `schema_policy_api`; checks that need several of them in `checks`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pillarbox.config.problem import Wrong
 from pillarbox.config.schema_guard import Guard
 from pillarbox.config.schema_listener import Listener, Tls, default_listeners
 from pillarbox.config.schema_mail import Auth, Domain, Maildir
+from pillarbox.config.schema_policy_api import PolicyApi
 from pillarbox.config.schema_server import Limits, Log, Server, Timeouts
 
 __all__ = ["Settings"]
@@ -46,6 +47,7 @@ class Settings(Section):
     timeouts: Timeouts = setting(Timeouts, "How long the server waits, in seconds.")
     auth: Auth = setting(Auth, "Who may log in, and how passwords are checked.")
     guard: Guard = setting(Guard, "Against guessing: how many secrets are checked, and who is refused (docs/guard.md).")
+    policy_api: PolicyApi = setting(PolicyApi, "Other servers, such as a Dovecot, that ask the guard (docs/guard.md).")
     maildir: Maildir = setting(Maildir, "Where the mail is, and how messages are named to clients.")
     domains: Annotated[dict[DomainName, Domain], BeforeValidator(_distinct)] = setting(
         dict,
@@ -63,6 +65,11 @@ class Settings(Section):
     def guard_file(self) -> Path:
         """The file of the guard's shared state."""
         return self.guard.state or self.server.state_directory / "guard.sqlite"
+
+    @property
+    def policy_key_file(self) -> Path:
+        """The file with the key of the policy API."""
+        return self.policy_api.key or self.server.state_directory / "policy-api.key"
 
     def maildir_template(self, domain: str) -> str:
         """The Maildir template for accounts of `domain` (in canonical form; "" for accounts without one)."""

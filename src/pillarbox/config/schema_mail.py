@@ -159,6 +159,20 @@ class Auth(Section):
         ge=0.1,
         le=60,
     )
+    hashing_reserved: int = setting(
+        1,
+        "How many of those threads only logins from familiar places use, so that no attack from elsewhere delays "
+        "owners; one is left for all others in any case.",
+        ge=0,
+        le=256,
+    )
+    hashing_per_source: int = setting(
+        4,
+        "Passwords that one unfamiliar address (IPv6: one /64 network) has checked at the same time; more of them wait "
+        "for their turn.",
+        ge=1,
+        le=256,
+    )
     cache_seconds: float = setting(
         600.0,
         "Seconds for which a successful password check is remembered, keyed by a secret of the process; 0 is off.",

@@ -71,6 +71,14 @@ class Limits(Section):
     connections_per_account: int = setting(
         8, "Sessions and log-in attempts of one account at the same time.", ge=1, le=10_000
     )
+    strangers_per_second: int = setting(
+        500,
+        "New connections a second, for each worker, from networks where nobody was let in lately; more of them are "
+        "told to come later, so that a flood does not delay those who are at home. Mail programs that poll every five "
+        "minutes come to this with 150,000 accounts, on the very first day.",
+        ge=1,
+        le=1_000_000,
+    )
     handshakes: int = setting(256, "TLS handshakes at the same time, for each worker.", ge=1, le=100_000)
     bad_commands_before_login: int = setting(
         4,

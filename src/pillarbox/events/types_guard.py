@@ -79,4 +79,40 @@ class CampaignEnded(Event, frozen=True, tag=True, kw_only=True):
     since: float
 
 
-__all__ = ["AccountUnderAttack", "CampaignDetected", "CampaignEnded", "GuardReleased", "SourceBlocked"]
+class PolicyRefused(Event, frozen=True, tag=True, kw_only=True):
+    """Another server asked the policy API about a login of its own, and the guard refused it.
+
+    Attributes:
+        peer: the address that the login came from.
+        protocol: what the other server spoke with it, as it says.
+        session: the other server's name of its session, or "".
+        reason: the guard's.
+    """
+
+    level = Level.WARNING
+
+    user: str
+    peer: str
+    protocol: str
+    session: str
+    reason: str
+
+
+class PolicyClientRefused(Event, frozen=True, tag=True, kw_only=True):
+    """Somebody at `peer` wanted to use the policy API and may not."""
+
+    level = Level.WARNING
+
+    peer: str
+    reason: str
+
+
+__all__ = [
+    "AccountUnderAttack",
+    "CampaignDetected",
+    "CampaignEnded",
+    "GuardReleased",
+    "PolicyClientRefused",
+    "PolicyRefused",
+    "SourceBlocked",
+]

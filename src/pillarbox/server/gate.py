@@ -30,6 +30,10 @@ _ADDRESSES, _ACCOUNTS = _HEADER, _HEADER + 2 * _COUNTERS
 _REGION = _HEADER + 4 * _COUNTERS
 _TOTAL, _IN_USE = 0, 1
 
+_KEPT = 4
+"""One in so many places is kept for addresses from where somebody was let in lately: strangers who say nothing hold
+theirs for a minute, and must not hold all."""
+
 _MAPPED = bytes(10) + b"\xff\xff"
 
 
@@ -77,14 +81,17 @@ class Gate:
         self._key = key
         self._limits = limits
 
-    def admit(self, address: str) -> str | None:
+    def admit(self, address: str, *, known: bool = True) -> str | None:
         """Count a connection from `address` (canonical text), or return the key of the setting it would exceed.
 
-        What was admitted must `leave` later; what was refused must not.
+        What was admitted must `leave` later; what was refused must not. `known` says that somebody was let in from
+        there lately: strangers do not get the last places.
         """
         numbers = self._numbers
         regions = range(0, numbers[_IN_USE] * _REGION, _REGION)
-        if sum([numbers[region] for region in regions]) >= self._limits.connections:
+        connections = self._limits.connections
+        most = connections if known else connections - connections // _KEPT
+        if sum([numbers[region] for region in regions]) >= most:
             return CONNECTIONS
         if not self._count(_ADDRESSES, _address_key(address), self._limits.connections_per_address):
             return PER_ADDRESS

@@ -24,6 +24,10 @@ FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
 """Seconds before the second replacement of a worker that keeps failing at once, doubled from then on."""
 
 
+POLICY_API = 0
+"""The number of the process that serves the policy API; workers count from 1."""
+
+
 class Phase(enum.Enum):
     """What a generation is doing."""
 
@@ -34,12 +38,17 @@ class Phase(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that the workers of a generation have in common."""
+    """All that the workers of a generation have in common. `workers` are those that serve POP3."""
 
     settings: Settings
     tls: ssl.SSLContext | None
     identity: Identity | None
     workers: int
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of all its processes."""
+        return range(POLICY_API if self.settings.policy_api.enabled else 1, self.workers + 1)
 
 
 @dataclass(slots=True)
@@ -61,16 +70,16 @@ class Generation:
 
     def all_ready(self) -> bool:
         """Whether it answers with all its workers."""
-        return sum(worker.ready for worker in self.workers.values()) == self.plan.workers
+        return sum(worker.ready for worker in self.workers.values()) == len(self.plan.numbers)
 
     def is_hopeless(self) -> bool:
         """Whether it is not worth waiting for it to start.
 
-        At the start of the server that takes a failure of every worker; at a reload, where the generation before goes
-        on serving, any failure.
+        At the start of the server that takes a failure of every worker, or of the one process of the policy API; at a
+        reload, where the generation before goes on serving, any failure.
         """
-        if self.first:
-            return len(self._reasons) == self.plan.workers and not any(one.ready for one in self.workers.values())
+        if self.first and POLICY_API not in self._reasons:
+            return len(self._reasons) == len(self.plan.numbers) and not any(one.ready for one in self.workers.values())
         return bool(self._reasons)
 
     def reasons(self) -> list[str]:
@@ -79,7 +88,7 @@ class Generation:
 
     def places(self) -> int:
         """How many workers it has, or may have again."""
-        return len(self.workers) if self.phase is Phase.DRAINING else self.plan.workers
+        return len(self.workers) if self.phase is Phase.DRAINING else len(self.plan.numbers)
 
     def is_over(self) -> bool:
         """Whether its last worker has ended for good."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pillarbox.config.fields import ANY_ADDRESS
 from pillarbox.config.problem import ConfigError, Problem
 from pillarbox.config.schema_listener import Listener
+from pillarbox.config.schema_policy_api import NAME as POLICY_API
 
 BACKLOG = 4096
 """Connections that may wait in one queue; the kernel lowers it to net.core.somaxconn, 4096 by default."""
@@ -48,6 +49,11 @@ class _Wanted:
     listener: Listener
     place: _Place
 
+    @property
+    def key(self) -> str:
+        """The key of its table."""
+        return "policy_api" if self.listener.name == POLICY_API else f"listener[{self.position}]"
+
 
 class Listeners:
     """All sockets of the server.
@@ -73,7 +79,7 @@ class Listeners:
             first = seen.setdefault(wanted.place, wanted.position)
             if first != wanted.position:
                 what = f"this listener opens the same port as listener[{first}]"
-                problems.append(Problem(f"listener[{wanted.position}]", what, "change one of them, or remove it"))
+                problems.append(Problem(wanted.key, what, "change one of them, or remove it"))
             elif isinstance(wanted.place, str):
                 if wanted.place not in self._inherited:
                     problems.append(_not_inherited(wanted, self._inherited))
@@ -188,7 +194,7 @@ def _has_no_ipv6(wanted: _Wanted, error: OSError) -> bool:
 
 
 def _problem(wanted: _Wanted, error: OSError) -> Problem:
-    key, listener = f"listener[{wanted.position}]", wanted.listener
+    key, listener = wanted.key, wanted.listener
     place = f"{wanted.place[1]} port {listener.port}"
     match error.errno:
         case errno.EADDRINUSE:

@@ -40,7 +40,7 @@ class WorkerStart:
     Attributes:
         settings: what it serves by, for its whole life.
         tls: the context of all listeners, or None where no certificate is set.
-        number: which worker of its generation it is, from 1.
+        number: which worker of its generation it is, from 1; `generation.POLICY_API` for the one of the policy API.
         sockets: what to accept from; close them all to stop accepting.
         gate: where connections are counted.
         ready: to be called once, when it accepts.

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from pillarbox.config.problem import ConfigError, Problem
 from pillarbox.config.schema import Settings
+from pillarbox.config.schema_listener import Listener
 from pillarbox.events import (
     Reloaded,
     ReloadRefused,
@@ -33,7 +34,7 @@ from pillarbox.events import (
 )
 from pillarbox.server.certificates import certificate_warnings
 from pillarbox.server.gate import GateMemory
-from pillarbox.server.generation import Generation, Phase, Plan
+from pillarbox.server.generation import POLICY_API, Generation, Phase, Plan
 from pillarbox.server.listeners import Listeners
 from pillarbox.server.privileges import identity, keep_secrets_in_memory
 from pillarbox.server.process import Birth, RunWorker, Worker, WorkerStart, cause, fork
@@ -107,7 +108,7 @@ class Supervisor:
         self._notifier = Notifier(self._world.environ, pid)
         self._watchdog_due = time.monotonic()
         plan = self._prepare()
-        self._memory = GateMemory(GENERATIONS * plan.workers, self._world.key)
+        self._memory = GateMemory(GENERATIONS * len(plan.numbers), self._world.key)
         with self._signals:
             try:
                 self._start(Generation(plan, first=True))
@@ -174,14 +175,14 @@ class Supervisor:
         settings = self._world.load_settings()
         tls = build_context(settings.tls)
         plan = Plan(settings, tls, identity(settings.server), _worker_count(settings))
-        self._listeners.add(settings.listener, plan.workers)
+        self._listeners.add(_ports(settings), plan.workers)
         for warning in certificate_warnings(settings.tls, self._world.now()):
             self._emit(Warned(about="certificate", text=str(warning)))
         return plan
 
     def _start(self, generation: Generation) -> None:
         self._generations.append(generation)
-        for number in range(1, generation.plan.workers + 1):
+        for number in generation.plan.numbers:
             self._spawn(generation, number)
 
     def _spawn(self, generation: Generation, number: int) -> None:
@@ -216,7 +217,10 @@ class Supervisor:
 
     def _worker_start(self, plan: Plan, number: int, slot: int, ready: Callable[[], None]) -> WorkerStart:
         """In the child: what it is given, and nothing else is left open."""
-        sockets = self._listeners.share(plan.settings.listener, number - 1, plan.workers)
+        if number == POLICY_API:
+            sockets = self._listeners.share(plan.settings.policy_api.listeners(), 0, 1)
+        else:
+            sockets = self._listeners.share(plan.settings.listener, number - 1, plan.workers)
         self._listeners.close_except(sockets)
         gate = self._memory.gate(slot, plan.settings.limits)
         return WorkerStart(plan.settings, plan.tls, number, sockets, gate, ready)
@@ -240,18 +244,20 @@ class Supervisor:
             if earlier.phase is Phase.SERVING:
                 self._drain(earlier)
         generation.phase = Phase.SERVING
-        settings = generation.plan.settings
-        self._listeners.keep(settings.listener)
+        self._listeners.keep(_ports(generation.plan.settings))
         if generation.first:
-            places = self._listeners.describe(settings.listener)
+            places = self._places(generation.plan.settings)
             self._emit(ServerStarted(listeners=places, workers=generation.plan.workers, version=self._world.version))
         else:
             self._emit(Reloaded())
         self._notifier.ready(self._status(generation))
 
     def _status(self, generation: Generation) -> str:
-        places = ", ".join(self._listeners.describe(generation.plan.settings.listener))
-        return f"{generation.plan.workers} workers serve {places}"
+        return f"{generation.plan.workers} workers serve {', '.join(self._places(generation.plan.settings))}"
+
+    def _places(self, settings: Settings) -> list[str]:
+        policy = self._listeners.describe(settings.policy_api.listeners())
+        return self._listeners.describe(settings.listener) + [f"{place.split()[0]} (policy API)" for place in policy]
 
     # ---- the ends of workers ------------------------------------------------------------------------------
 
@@ -294,7 +300,7 @@ class Supervisor:
             self._refuse([str(problem) for problem in error.problems])
             return
         taken = sum(generation.places() for generation in self._generations)
-        if taken + plan.workers > self._memory.slots:
+        if taken + len(plan.numbers) > self._memory.slots:
             self._undo_listeners()
             what = f"{taken} workers are serving, or finishing sessions since earlier reloads"
             instead = f"there is room for {self._memory.slots}: reload when some have ended, or restart the server"
@@ -315,7 +321,7 @@ class Supervisor:
     def _undo_listeners(self) -> None:
         for generation in self._generations:
             if generation.phase is Phase.SERVING:
-                self._listeners.keep(generation.plan.settings.listener)
+                self._listeners.keep(_ports(generation.plan.settings))
 
     def _refuse(self, problems: list[str]) -> None:
         self._emit(ReloadRefused(problems=problems))
@@ -368,6 +374,11 @@ def _send(worker: Worker, number: signal.Signals) -> None:
     """Signal a worker that has not been reaped, so that its id cannot belong to another process."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(worker.pid, number)
+
+
+def _ports(settings: Settings) -> tuple[Listener, ...]:
+    """All that is bound: the listeners of POP3, and the one of the policy API."""
+    return (*settings.listener, *settings.policy_api.listeners())
 
 
 def _worker_count(settings: Settings) -> int:

@@ -8,6 +8,7 @@ limit. A worker knows nothing of other workers: what they share is in `gate`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import ipaddress
 import itertools
@@ -21,13 +22,18 @@ from pillarbox.auth.attempt import Origin
 from pillarbox.events import ConnectionRefused, ProxyHeaderRefused
 from pillarbox.server.channel import Channel, ChannelClosed, DeadlinePassed
 from pillarbox.server.connection import Connection, Entrance, Handshakes, Times
+from pillarbox.server.pace import STRANGERS, Pace
 from pillarbox.server.poller import IN, Poller
 from pillarbox.server.proxy_protocol import Header, ProxyHeaderError, parse
 from pillarbox.session.context import Context, Door
+from pillarbox.wire.peer import ServerPeer
 from pillarbox.wire.replies import Reply, ResponseCode
 
 ACCEPTS = 32
-"""Connections accepted in one turn of the loop, so that running sessions get theirs."""
+"""Connections let in in one turn of the loop, so that running sessions get theirs."""
+
+TURNED_AWAY = 8
+"""As many connections that are turned away at once cost what one costs that is let in."""
 
 TICK = 0.25
 """Seconds between looks at the deadlines: how late a time-out may come."""
@@ -45,6 +51,8 @@ REVOKED = Reply(False, "what you logged in with was revoked", ResponseCode.SYS_P
 
 FULL = Reply(False, "too many connections, please try again later", ResponseCode.SYS_TEMP)
 
+_FULL_LINE = ServerPeer().greet(FULL)
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -54,8 +62,11 @@ _HEADER_REASONS = {ChannelClosed: "the connection was closed before it came", De
 class Admission(Protocol):
     """Counts connections, over all workers of the machine."""
 
-    def admit(self, address: str) -> str | None:
-        """Take a place for one more connection; or the key of the limit that is reached."""
+    def admit(self, address: str, *, known: bool = True) -> str | None:
+        """Take a place for one more connection; or the key of the limit that is reached.
+
+        `known` says that somebody was let in from there lately.
+        """
         ...
 
     def leave(self, address: str) -> None:
@@ -106,6 +117,7 @@ class Worker:
         greeting: str,
         identities: Callable[[int], str],
         today: Callable[[], str],
+        pace: Pace | None = None,
     ) -> None:
         self._context = context
         self._entries = list(entries)
@@ -116,6 +128,7 @@ class Worker:
         self._greeting = greeting
         self._identities = identities
         self._today = today
+        self._pace = pace
         self._numbers = itertools.count(1)
         self._running: dict[Connection, asyncio.Task[None]] = {}
         self._arriving: dict[Channel, asyncio.Task[None]] = {}
@@ -149,7 +162,8 @@ class Worker:
             self._poller.add(entry.sock.fileno(), IN, functools.partial(self._accept, entry))
 
     def _accept(self, entry: Entry, _: int) -> None:
-        for _ in range(ACCEPTS):
+        left = ACCEPTS * TURNED_AWAY
+        while left > 0:
             try:
                 sock, address = entry.sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -160,17 +174,42 @@ class Worker:
                 self._loop.call_later(OUT_OF_FILES_PAUSE, self._listen, entry)
                 return
             sock.setblocking(False)
-            channel = Channel(self._loop, sock, self._poller)
             peer = canonical(address[0])
-            if entry.proxies and _within(peer, entry.proxies):
-                if len(self._arriving) >= ARRIVING:
-                    self._context.sink.emit(ConnectionRefused(peer=peer, listener=entry.name, limit="PROXY headers"))
-                    channel.abort()
-                    continue
+            behind_proxy = bool(entry.proxies) and _within(peer, entry.proxies)
+            known = behind_proxy or self._pace is None or self._pace.knows(peer)
+            if not known and not self._may_come(entry, peer):
+                self._turn_away(sock, entry)
+                left -= 1
+                continue
+            left -= TURNED_AWAY
+            channel = Channel(self._loop, sock, self._poller)
+            if not behind_proxy:
+                self._admit(channel, entry, peer, address[1], known=known)
+            elif len(self._arriving) >= ARRIVING:
+                self._context.sink.emit(ConnectionRefused(peer=peer, listener=entry.name, limit="PROXY headers"))
+                channel.abort()
+            else:
                 task = self._loop.create_task(self._behind_proxy(channel, entry, peer, address[1]))
                 self._arriving[channel] = task
-            else:
-                self._admit(channel, entry, peer, address[1])
+
+    def _may_come(self, entry: Entry, peer: str) -> bool:
+        """Whether a stranger may come in now; tells of it if not."""
+        pace = self._pace
+        if pace is None or pace.admits():
+            return True
+        if pace.tells():
+            self._context.sink.emit(ConnectionRefused(peer=peer, listener=entry.name, limit=STRANGERS))
+        return False
+
+    def _turn_away(self, sock: socket.socket, entry: Entry) -> None:
+        """Refuse a connection before anything is made for it (P58).
+
+        On the TLS port without a word: a handshake costs more than the login that is refused.
+        """
+        with contextlib.suppress(OSError):
+            if not entry.implicit:
+                sock.send(_FULL_LINE)  # the buffer of a new connection has room for it
+        sock.close()
 
     async def _behind_proxy(self, channel: Channel, entry: Entry, proxy: str, port: int) -> None:
         try:
@@ -186,9 +225,14 @@ class Worker:
         finally:
             self._arriving.pop(channel, None)
         if header.local:  # the proxy itself, checking our health
-            self._admit(channel, entry, proxy, port)
+            self._admit(channel, entry, proxy, port, known=True)
+            return
+        peer = canonical(header.source)
+        known = self._pace is None or self._pace.knows(peer)
+        if known or self._may_come(entry, peer):
+            self._admit(channel, entry, peer, header.source_port, known=known)
         else:
-            self._admit(channel, entry, canonical(header.source), header.source_port)
+            channel.abort()
 
     async def _read_header(self, channel: Channel) -> Header:
         """Take exactly the header's octets: what follows them belongs to TLS or POP3."""
@@ -203,8 +247,8 @@ class Worker:
             channel.discard(len(data))
             taken += data
 
-    def _admit(self, channel: Channel, entry: Entry, peer: str, port: int) -> None:
-        limit = self._gate.admit(peer)
+    def _admit(self, channel: Channel, entry: Entry, peer: str, port: int, *, known: bool) -> None:
+        limit = self._gate.admit(peer, known=known)
         if limit is not None:
             self._context.sink.emit(ConnectionRefused(peer=peer, listener=entry.name, limit=limit))
         origin = Origin(peer, port, entry.name)

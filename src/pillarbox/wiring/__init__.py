@@ -1,7 +1,7 @@
 """The composition root: the only place that knows every part, and where clocks, randomness and disks come from.
 
 `run_worker` is one worker process, built from settings and nothing else; authentication is put together in
-`credentials`.
+`credentials`, the process that answers other servers in `policy_api`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import functools
+import importlib.util
 import os
 import pwd
 import secrets
@@ -22,12 +23,15 @@ from pathlib import Path
 import uvloop
 
 from pillarbox import __version__
+from pillarbox.auth.guard import policy_key
 from pillarbox.config import ConfigError, Problem, Settings
 from pillarbox.events import Event, Level, NullSink, Sink, internal_error
 from pillarbox.maildrop.stores.maildir import MaildirStore
 from pillarbox.maildrop.stores.maildir import Source as IdSource
 from pillarbox.server.connection import Times
 from pillarbox.server.gate import Gate
+from pillarbox.server.generation import POLICY_API
+from pillarbox.server.pace import Pace
 from pillarbox.server.privileges import identity
 from pillarbox.server.process import WorkerStart
 from pillarbox.server.worker import Entry, Worker
@@ -106,6 +110,27 @@ def problems(settings: Settings) -> list[Problem]:
         found += _collected(lambda: identity(settings.server))
     for build in (sources, token_verifier):
         found += _collected(functools.partial(build, settings, NullSink()))
+    return found + _policy_api_problems(settings)
+
+
+def _policy_api_problems(settings: Settings) -> list[Problem]:
+    """What is missing for other servers to ask the guard; nothing where they shall not."""
+    found: list[Problem] = []
+    if not settings.policy_api.enabled:
+        return found
+    if importlib.util.find_spec("h11") is None:
+        instead = "install it: pip install 'pillarbox[policy]', or write enabled = false"
+        found.append(Problem("policy_api.enabled", "the library h11 is missing", instead))
+    if not settings.guard.enabled:
+        found.append(
+            Problem("policy_api.enabled", "the guard that it asks is switched off", "write guard.enabled = true")
+        )
+    if settings.policy_api.tls and settings.tls.certificate is None:
+        found.append(Problem("policy_api.tls", "there is no `tls.certificate` to show", "name one under [tls]"))
+    try:
+        policy_key.load(settings.policy_key_file)
+    except policy_key.PolicyKeyUnavailable as error:
+        found.append(Problem("policy_api.key", error.reason))
     return found
 
 
@@ -158,7 +183,18 @@ def entries(start: WorkerStart) -> list[Entry]:
 def run_worker(start: WorkerStart, log_fd: int) -> None:
     """Serve until told to stop; see `pillarbox.server.process.RunWorker`."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_work(start, log_fd))
+        runner.run(_answer_policy(start, log_fd) if start.number == POLICY_API else _work(start, log_fd))
+
+
+async def _answer_policy(start: WorkerStart, log_fd: int) -> None:
+    from pillarbox.wiring.policy_api import serve  # its library is an extra
+
+    loop = asyncio.get_running_loop()
+    log = log_sink(start.settings, log_fd, functools.partial(loop.call_later, LOG_DELAY))
+    try:
+        await serve(start, LoopSink(loop, log))
+    finally:
+        log.flush()
 
 
 async def _work(start: WorkerStart, log_fd: int) -> None:
@@ -194,6 +230,7 @@ async def _work(start: WorkerStart, log_fd: int) -> None:
         greeting=settings.server.greeting,
         identities=lambda number: f"{prefix}-{number:x}",
         today=lambda: datetime.datetime.now(datetime.UTC).date().isoformat(),
+        pace=Pace(settings.limits.strangers_per_second, knows=authentication.knows, clock=time.monotonic),
     )
     draining, stopping = asyncio.Event(), asyncio.Event()
     loop.add_signal_handler(signal.SIGQUIT, draining.set)

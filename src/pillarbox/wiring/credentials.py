@@ -17,16 +17,18 @@ from pillarbox.auth import mfa
 from pillarbox.auth.accounts import AccountsMissing, AccountStore, AccountsUnavailable
 from pillarbox.auth.app_passwords import SCRAM_ITERATIONS, AppPasswordStore
 from pillarbox.auth.cache import VerificationCache
+from pillarbox.auth.departures import Timing
 from pillarbox.auth.guard.engine import GuardEngine
 from pillarbox.auth.guard.state_file import SharedJournal
+from pillarbox.auth.hashing import HashingPool
 from pillarbox.auth.keys import InstallationKey, KeyFile, KeyMissing, KeyUnavailable
 from pillarbox.auth.live import LiveCredentials
 from pillarbox.auth.login_delay import LoginDelay
 from pillarbox.auth.mfa import Factor
 from pillarbox.auth.password_advice import PasswordAdvice
 from pillarbox.auth.password_policy import Context, PasswordPolicy, PolicyUnavailable
-from pillarbox.auth.passwords import Hasher, HashingPool
-from pillarbox.auth.pipeline import Pipeline, Timing
+from pillarbox.auth.passwords import Hasher
+from pillarbox.auth.pipeline import Pipeline
 from pillarbox.auth.rules import rules_from
 from pillarbox.auth.sources import AccountsSource, Source
 from pillarbox.auth.totp import TotpStore
@@ -128,7 +130,8 @@ def token_verifier(settings: Settings, sink: Sink) -> TokenVerifier | None:
         raise ConfigError([Problem("auth.tokens", str(error))]) from error
 
 
-def _guard(settings: Settings, sink: Sink) -> GuardEngine | None:
+def guard_engine(settings: Settings, sink: Sink) -> GuardEngine | None:
+    """This process's share of the guard; None where it is switched off. Built after the fork."""
     guard = settings.guard
     if not guard.enabled:
         return None
@@ -183,11 +186,16 @@ class Authentication:
         self._advice = _password_advice(settings)
         self._rechecks: set[asyncio.Future[list[Event]]] = set()
         self._has_accounts = "accounts" in auth.sources
-        self._guard = _guard(settings, sink)
+        self._guard = guard_engine(settings, sink)
         delay = auth.login_delay
         self.pipeline = Pipeline(
             sources(settings, sink, self._store),
-            hashing=HashingPool(auth.hashing_threads or os.cpu_count() or 1, auth.hashing_wait),
+            hashing=HashingPool(
+                auth.hashing_threads or os.cpu_count() or 1,
+                auth.hashing_wait,
+                reserved=auth.hashing_reserved,
+                per_source=auth.hashing_per_source,
+            ),
             hasher=hasher(settings),
             cache=VerificationCache(
                 secrets.token_bytes(32), seconds=auth.cache_seconds, size=CACHED_PASSWORDS, clock=time.monotonic
@@ -198,6 +206,7 @@ class Authentication:
             clock=time.monotonic,
             wall_clock=time.time,
             sleep=asyncio.sleep,
+            shuffle=secrets.SystemRandom().shuffle,
             sink=sink,
             tag_key=self._guard_key().derived("guard-tags"),
             rules_of=rules_of,
@@ -211,6 +220,10 @@ class Authentication:
             if delay
             else None,
         )
+
+    def knows(self, address: str) -> bool:
+        """Whether somebody was let in from there lately; without a guard nobody is a stranger."""
+        return self._guard is None or self._guard.knows(address, time.time())
 
     def _recheck_password(self, account: str, password: Secret) -> None:
         """The policy once more, with the password in hand: it may have become known since it was set."""

@@ -259,6 +259,50 @@ def test_penalties_grow_with_guesses_and_tell_nothing_about_accounts() -> None:
     assert penalties[0] == penalties[1] == [0.0, 0.25, 0.5, 0.75, 1.0]
 
 
+@pytest.mark.parametrize("secrets", ["different", "popular"])
+@pytest.mark.parametrize("accounts", [1, 100])
+def test_penalties_grow_on_when_a_place_is_blocked(accounts: int, secrets: str) -> None:
+    """P42: places are blocked sooner for unknown users; the penalty must not tell when."""
+    penalties = []
+    for known in (True, False):
+        scene = Scene()
+        for number in range(40):
+            scene.attempt(request(user(number), bot(number), 5000, START - 100))
+        tried = [number if secrets == "different" else 5000 + number % 2 for number in range(20)]
+        rows = [
+            request(user(n % accounts), "9.9.9.9", secret, START + n, known=known) for n, secret in enumerate(tried)
+        ]
+        penalties.append([scene.attempt(row).penalty for row in rows])
+    assert penalties[0] == penalties[1]
+    if secrets == "different" or accounts > 1:
+        assert penalties[0][:11] == [number / 4 for number in range(11)]
+
+
+def test_it_knows_where_somebody_was_let_in_lately() -> None:
+    scene = Scene()
+    start = scene.settle(3)
+    assert scene.engine.knows(home(1), start)
+    assert not scene.engine.knows("9.9.9.9", start)
+    assert not scene.engine.knows("not an address", start)
+    assert not scene.engine.knows(home(1), start + 100 * DAY)
+
+
+def test_a_flood_of_refusals_is_no_flood_of_news() -> None:
+    """Once the penalty is at its longest there is nothing more to learn of a blocked address."""
+
+    class Counting(LocalJournal):
+        learnt = 0
+
+        def append(self, observation: Observation) -> None:
+            self.learnt += 1
+
+    journal = Counting()
+    scene = Scene(journal=journal)
+    for number in range(1000):
+        scene.attempt(request(user(number), "9.9.9.9", number, START + number / 1000))
+    assert journal.learnt <= 13
+
+
 def test_blocks_expire_and_double() -> None:
     scene = Scene()
     when, lasted = START, []

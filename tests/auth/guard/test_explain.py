@@ -18,7 +18,7 @@ def test_a_blocked_address_says_why_and_until_when() -> None:
     assert own.blocked_until is not None
     assert own.blocked_until > START + 12
     assert "wrong secrets" in own.why
-    assert set(facts.tried) == {user(guess) for guess in range(9)}
+    assert set(facts.tried) == {user(guess) for guess in range(12)}  # the refused ones, too
     later = explain.address(scene.engine.known, "9.9.9.9", START + DAY + 60)
     assert later.verdict == "not refused"
     assert later.places[0].blocked_until is None
@@ -47,7 +47,7 @@ def test_an_account_under_attack_says_so() -> None:
     facts = explain.user(scene.engine.known, user(1), START + 60)
     assert facts.secrets == facts.row == 50
     assert "50 different wrong secrets" in facts.verdict
-    assert len(facts.tried) == 50
+    assert len(facts.tried) == 60  # the refused ones, too
     assert explain.status(scene.engine.known, START + 60).attacked == [user(1)]
     nobody = explain.user(scene.engine.known, "nobody", START)
     assert nobody.verdict.startswith("let in with the right secret")

@@ -14,4 +14,6 @@ the constructor, so that a simulator drives the very engine that the server runs
     spray      attacks spread over many sources
     state      how workers share it, and how it survives a restart
     explain    why an address or a user is treated as it is
+    policy_api what another server asks, in Weakforced's words
+    policy_key the key it has to show
 """

@@ -76,13 +76,20 @@ class GuardEngine:
     def after(self, request: GuardRequest, succeeded: bool, reason: str) -> None:
         """See `interface.Guard.after`."""
         try:
-            what = What.SUCCEEDED if succeeded else What.REFUSED if reason in REASONS else What.FAILED
             request = _bounded(request)
-            if self._is_news(what, request, reason):
+            what = What.SUCCEEDED if succeeded else What.FAILED
+            if reason in REASONS:
+                counts = self._counts_refused(reason, place(request.address), request.when)
+                what = What.REFUSED if counts else What.SLOWED
+            if self._is_news(what, request):
                 self.learn(self._observed(what, request))
             self._journal.beat(request.when)
         except Exception as error:
             self._sink.emit(internal_error(error, request.session))
+
+    def knows(self, address: str, when: float) -> bool:
+        """Whether somebody was let in from this address's network lately."""
+        return not self.known.is_fresh(place(address), when)
 
     def learn(self, observation: Observation) -> None:
         """Take note of something that happened here, and tell the other workers."""
@@ -187,7 +194,7 @@ class GuardEngine:
 
     # ---- after --------------------------------------------------------------------------------------------------
 
-    def _is_news(self, what: What, request: GuardRequest, reason: str) -> bool:
+    def _is_news(self, what: What, request: GuardRequest) -> bool:
         memory, when = self._memory, request.when
         account = memory.accounts.get(request.account)
         spot = place(request.address)
@@ -202,7 +209,7 @@ class GuardEngine:
                 return True
             # At most once a day; a time ahead of the clock is put right.
             return not -DAY < when - account.homes.get(spot.address, 0.0) < DAY
-        if what is What.REFUSED and not self._counts_refused(reason, spot, when):
+        if what is What.SLOWED and (home is not None or self._penalty(spot, when) >= self._settings.penalty_longest):
             return False
         pair = memory.pairs.get((request.account, spot.address if home is None else home))
         if pair is None:

@@ -53,6 +53,7 @@ class Learner:
             What.REFUSED: self._refused,
             What.RELEASE: self._release,
             What.ALLOW: self._allow,
+            What.SLOWED: self._slowed,
         }
 
     def apply(self, observation: Observation, *, here: bool) -> None:
@@ -205,12 +206,26 @@ class Learner:
         if campaign is not None and campaign.number == self._told:
             self._sink.emit(CampaignEnded(number=campaign.number, since=campaign.since))
 
-    def _refused(self, seen: Observation, here: bool) -> None:
+    def _slowed(self, seen: Observation, here: bool) -> Pair | None:
+        """Count a refused secret for the penalty, as if it had been checked; None if it was seen before.
+
+        Places are blocked sooner for unknown users and popular secrets: a penalty that no longer grew then would tell
+        which they were (P42).
+        """
         settings, when = self._settings, seen.when
         spot = place(seen.subject)
         pair = self._memory.pair((seen.account, spot.address))
         pair.tally.prune(when, settings.window)
         if not pair.tally.add(seen.tag, when, settings.guesses_per_source + 1):
+            return None
+        self._memory.source(spot.address).failures.add(1.0, when, settings.half_life)
+        return pair
+
+    def _refused(self, seen: Observation, here: bool) -> None:
+        settings = self._settings
+        spot = place(seen.subject)
+        pair = self._slowed(seen, here)
+        if pair is None:
             return
         if not seen.flag:
             # A blocked address where others are let in: see `_vouched`.

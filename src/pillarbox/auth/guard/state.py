@@ -29,6 +29,7 @@ class What(enum.IntEnum):
     REFUSED = 3
     RELEASE = 4
     ALLOW = 5
+    SLOWED = 6  # refused, and no evidence of anything: it counts for the penalty alone
 
 
 class Observation(msgspec.Struct, array_like=True, frozen=True):
