@@ -1,0 +1,157 @@
+"""`pillarbox archive show` and `export`: reading messages on the terminal, and taking them out.
+
+Rules: in `archive_place`. Only `--raw` prints what a message holds as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pillarbox.cli.archive_place import (
+    FAILED,
+    WORDS_WITH_MINUS,
+    Json,
+    Place,
+    Query,
+    described,
+    fail,
+    moment,
+    note,
+    octets,
+    opened,
+    plural,
+    query_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pillarbox.archive import Archive
+    from pillarbox.archive.export import Lost
+    from pillarbox.archive.search import Found
+
+app = typer.Typer()
+
+
+@app.command()
+def show(
+    message: Annotated[str, typer.Argument(metavar="ID", help="The id that search shows, or its first digits.")],
+    place: Place = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Print the message octet for octet.")] = False,
+    html: Annotated[bool, typer.Option("--html", help="Show the text of the HTML form where there are two.")] = False,
+    save: Annotated[
+        list[str] | None, typer.Option("--save", metavar="NAME", help="Save this attachment (its name or number).")
+    ] = None,
+    save_all: Annotated[bool, typer.Option("--save-all", help="Save all attachments.")] = False,
+    into: Annotated[Path, typer.Option("--into", metavar="DIRECTORY", help="Where to save them.")] = Path(),
+    as_json: Json = False,
+) -> None:
+    """Show a message: its header, its text, its attachments."""
+    from pillarbox.archive import view
+    from pillarbox.archive.search import get
+
+    with opened(place) as archive:
+        found = get(archive, message)
+        path = archive.path(found.sha256)
+        if raw:
+            _print_raw(path)
+            return
+        seen = view.view(path, html=html)
+        if save or save_all:
+            if not into.is_dir():
+                fail(f"{into} is no directory", 2)
+            for wanted in save or [str(one.number) for one in seen.attachments]:
+                saved = view.save(path, wanted, into)
+                typer.echo(f"saved {view.line(str(saved))}, {octets(saved.stat().st_size)}")
+            return
+    if as_json:
+        about = described(found) | {
+            "path": str(path),
+            "attachments": [
+                {"number": one.number, "name": one.name, "type": one.type, "octets": one.octets}
+                for one in seen.attachments
+            ],
+            "text": seen.text,
+            "cut": seen.cut,
+        }
+        typer.echo(json.dumps(about, indent=2))
+        return
+    for name, value in seen.headers:
+        typer.echo(f"{name}: {value}")
+    for origin in found.origins:
+        account = view.line(origin.account) or "(not named)"
+        typer.echo(f"Archived: {account}, received {moment(origin.received)}")
+    for one in seen.attachments:
+        typer.echo(f"Attachment {one.number}: {one.name or '(no name)'} ({one.type}, about {octets(one.octets)})")
+    typer.echo()
+    typer.echo(seen.text or "(no text)")
+    if seen.cut:
+        note("the text is longer; --raw prints all of it")
+
+
+@app.command(context_settings=WORDS_WITH_MINUS)
+def export(
+    target: Annotated[
+        Path, typer.Argument(metavar="TARGET", help="The file or directory to make; - with mbox is standard output.")
+    ],
+    query: Query = None,
+    place: Place = None,
+    form: Annotated[str, typer.Option("--format", metavar="eml|mbox|maildir", help="What to make.")] = "mbox",
+    exact: Annotated[bool, typer.Option("--exact", help="Keep CRLF line ends in an mbox or a Maildir.")] = False,
+) -> None:
+    """Write the messages that match (without a query, all) as an mbox, a Maildir or .eml files."""
+    from pillarbox.archive.export import Form, to_directory
+    from pillarbox.archive.search import matching
+
+    if form not in {one.value for one in Form}:
+        fail(f"--format {form} is not known; write eml, mbox or maildir", 2)
+    lost: list[str] = []
+
+    def tell(message: Found, why: str) -> None:
+        lost.append(message.sha256.hex())
+        note(f"warning: {message.sha256.hex()[:10]}: left out: {why}")
+
+    with opened(place) as archive:
+        try:
+            found = matching(archive, query_of(query))
+            if Form(form) is Form.MBOX:
+                count = _to_mbox(archive, found, target, tell, exact=exact)
+            else:
+                count = to_directory(archive, found, target, Form(form), tell, exact=exact)
+        except OSError as error:
+            fail(f"{error.filename or target}: {error.strerror}")
+    note(f"exported {plural(count, 'message')}")
+    if lost:
+        raise typer.Exit(FAILED)
+
+
+def _to_mbox(archive: Archive, found: Iterable[Found], target: Path, lost: Lost, *, exact: bool) -> int:
+    from pillarbox.archive.export import to_mbox
+
+    if str(target) == "-":
+        count = to_mbox(archive, found, sys.stdout.buffer, lost, exact=exact)
+        sys.stdout.buffer.flush()
+        return count
+    if target.exists():
+        fail(f"{target} exists; choose a new file", 2)
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    try:
+        with unfinished.open("wb") as file:
+            count = to_mbox(archive, found, file, lost, exact=exact)
+        unfinished.rename(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return count
+
+
+def _print_raw(path: Path) -> None:
+    from pillarbox.archive.objects import pieces
+
+    for piece in pieces(path):
+        sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
