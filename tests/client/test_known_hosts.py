@@ -1,5 +1,6 @@
 """Remembered servers."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,14 @@ def test_keys_are_kept(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o077 == 0
 
 
+def test_many_that_remember_at_once_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "made" / "known"
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(KnownHostsFile(path).remember, f"h{n}.example", 995, b"k" * 32) for n in range(24)]:
+            done.result()
+    assert all(KnownHostsFile(path).key(f"h{n}.example", 995) for n in range(24))
+
+
 @pytest.mark.parametrize("text", ["mail:995 k", "mail:995 sha256//AAAA\n", "\xff", "mail:995"])
 def test_a_damaged_file_is_never_taken_for_an_empty_one(tmp_path: Path, text: str) -> None:
     path = tmp_path / "known"
@@ -33,5 +42,6 @@ def test_a_damaged_file_is_never_taken_for_an_empty_one(tmp_path: Path, text: st
 
 
 def test_what_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
     with pytest.raises(TlsError, match="cannot be written"):
-        KnownHostsFile(tmp_path / "missing" / "known").remember("mail", 995, b"k" * 32)
+        KnownHostsFile(tmp_path / "file" / "known").remember("mail", 995, b"k" * 32)

@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+import fcntl
+import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from pillarbox.client.errors import TlsError
@@ -35,17 +39,28 @@ class KnownHostsFile:
             return self._read().get(_name(host, port))
 
     def remember(self, host: str, port: int, key: bytes) -> None:
-        """Keep a server's key; durable on return."""
-        with self._lock:
-            known = self._read()
-            known[_name(host, port)] = key
-            text = "".join(f"{name} {_MARK}{base64.b64encode(one).decode()}\n" for name, one in sorted(known.items()))
-            try:
+        """Keep a server's key; durable on return. Others that keep theirs at the same moment are waited for."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with self._lock, self._alone():
+                known = self._read()
+                known[_name(host, port)] = key
+                lines = (f"{name} {_MARK}{base64.b64encode(one).decode()}\n" for name, one in sorted(known.items()))
                 with DurableFile(self._path) as file:
-                    file.write(text.encode("utf-8"))
+                    file.write("".join(lines).encode("utf-8"))
                     file.commit()
-            except OSError as error:
-                raise TlsError(f"{self._path} cannot be written: {error.strerror}") from None
+        except OSError as error:
+            raise TlsError(f"{self._path} cannot be written: {error.strerror}") from None
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        # A file of its own, as the other one is replaced; other threads with an object of their own wait for it, too.
+        descriptor = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _read(self) -> dict[str, bytes]:
         try:
