@@ -84,6 +84,10 @@ class Server:
                 return b"+OK %d %d\r\n" % (len(messages), sum(map(len, messages)))
             case b"LIST" if not words:
                 return b"+OK\r\n%s.\r\n" % b"".join(b"%d %d\r\n" % (n, len(m)) for n, m in enumerate(messages, 1))
+            case b"LIST" if words and int(words[0]) <= len(messages):
+                return b"+OK %s %d\r\n" % (words[0], len(messages[int(words[0]) - 1]))
+            case b"UIDL" if words:
+                return b"+OK %s id%s\r\n" % (words[0], words[0])
             case b"UIDL":
                 return b"+OK\r\n%s.\r\n" % b"".join(b"%d id%d\r\n" % (n, n) for n in range(1, len(messages) + 1))
             case b"RETR" | b"TOP" | b"LIST" if int(words[0]) > len(messages):

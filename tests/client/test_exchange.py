@@ -93,10 +93,12 @@ def test_a_listing_without_end_is_hostile() -> None:
 
 
 def test_a_line_without_end_in_a_listing_is_bounded_too() -> None:
-    server = Server([b"x\r\n"], {b"LIST": b"+OK\r\n1 " + b"9" * 500_000})
-    talk, _ = opened(server, limits=Limits(messages=100))
-    with pytest.raises(LimitExceeded):
+    server = Server([b"x\r\n"], {b"LIST": b"+OK\r\n1 " + b"9" * 500_000}, piece=10_000)
+    talk, _ = opened(server)
+    with pytest.raises(ProtocolError, match="too long"):
         run(talk.listing(), server)
+    assert server.closed
+    assert len(server.outgoing) > 400_000  # at its limit, not at its end
 
 
 @pytest.mark.parametrize(

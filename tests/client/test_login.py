@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -114,6 +115,18 @@ def test_without_a_binding_it_is_plain_scram_and_says_so() -> None:
     end = ScramEnd(mechanism="SCRAM-SHA-256")
     heard = attempt(end.server, Password("secret"), PLUS, secured=False)
     assert base64.b64decode(heard[0].split()[2]).startswith(b"n,,")
+
+
+def test_what_let_us_in_last_time_comes_first_inside_tls_and_only_if_it_is_offered() -> None:
+    def first_word(auth: Password, capabilities: ServerCapabilities, secured: bool = True) -> bytes:
+        end = ScramEnd()
+        with contextlib.suppress(errors.ClientError):
+            attempt(end.server, auth, capabilities, secured=secured)
+        return b" ".join(end.server.heard[0].split()[:2])
+
+    assert first_word(Password("secret", first="PLAIN"), PLUS) == b"AUTH PLAIN"
+    assert first_word(Password("secret", first="PLAIN"), PLUS, secured=False) == b"AUTH SCRAM-SHA-256"
+    assert first_word(Password("secret", first="CRAM-MD5"), PLUS) == b"AUTH SCRAM-SHA-256-PLUS"
 
 
 def test_an_offer_that_was_taken_away_on_the_way_is_found_out() -> None:

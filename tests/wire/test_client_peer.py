@@ -241,9 +241,8 @@ def test_a_long_status_line_is_read_up_to_a_limit() -> None:
     peer.command(Verb.NOOP)
     assert len(all_said(peer, b"+OK " + b"x" * 8000 + b"\r\n")) == 1
     peer.command(Verb.NOOP)
-    assert all_said(peer, b"+OK " + b"x" * 9000) == []
-    with pytest.raises(ProtocolError, match="too long"):
-        all_said(peer, b"\r\n")
+    with pytest.raises(ProtocolError, match="too long"):  # at the limit: its end may never come
+        all_said(peer, b"+OK " + b"x" * 9000)
 
 
 def test_the_end_of_the_connection() -> None:

@@ -112,3 +112,14 @@ def test_whole_is_the_same_as_any_other_cut(parts: list[bytes], data: st.DataObj
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=4)))
     pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
     assert lines(pieces)[0] == whole
+
+
+def test_an_overlong_line_is_known_before_it_ends() -> None:
+    lines = LineBuffer()
+    known = []
+    for octets in (b"x" * 20, b"x", b"\nnext\n"):
+        lines.feed(octets)
+        line = lines.next(20)
+        known.append(lines.overlong)
+    assert known == [False, True, False]
+    assert line == Line(b"x" * 20, overlong=True)

@@ -33,10 +33,13 @@ class Password:
 
     Attributes:
         mechanisms: only these, in this order. "APOP" and "CRAM-MD5" are used only when they are named here.
+        first: what let us in last time (`Client.mechanism`), to be tried first; inside TLS only. It saves the refusal
+            of a mechanism that the server offers to all, and knows for some.
     """
 
     source: SecretSource = field(repr=False)
     mechanisms: tuple[str, ...] | None = None
+    first: str = ""
 
 
 @runtime_checkable

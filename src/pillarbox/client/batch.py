@@ -1,7 +1,8 @@
 """Many messages, one after the other, their commands sent ahead of the replies: RETR and TOP in a window.
 
 Rules: replies come in the order of the entries; the next entry begins where the one before was left, and what was not
-read of that is dropped; a message that passed because something else was asked meanwhile is asked for again.
+read of that is dropped; a message that passed because something else was asked meanwhile is asked for again. Only what
+can be sealed (`seals`) is asked for ahead.
 Serves RFC 1939 §5 (RETR), §7 (TOP), RFC 2449 §6.8.
 """
 
@@ -11,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 from pillarbox.client.exchange import Exchange, Ticket
+from pillarbox.client.seals import Seals
 from pillarbox.client.settings import Limits
 from pillarbox.client.values import Entry
 from pillarbox.client.wants import Work
@@ -25,9 +27,17 @@ class Batch:
     """A window over entries. `lines` of 0 or more makes it TOP, -1 RETR."""
 
     def __init__(
-        self, exchange: Exchange, entries: Iterable[Entry], limits: Limits, *, lines: int = -1, window: int = WINDOW
+        self,
+        exchange: Exchange,
+        seals: Seals,
+        entries: Iterable[Entry],
+        limits: Limits,
+        *,
+        lines: int = -1,
+        window: int = WINDOW,
     ) -> None:
         self._exchange = exchange
+        self._seals = seals
         self._coming: Iterator[Entry] = iter(entries)
         self._limits = limits
         self._lines = lines
@@ -35,6 +45,7 @@ class Batch:
         self._asked: deque[tuple[Entry, Ticket]] = deque()
         self._current: Ticket | None = None
         self._exhausted = False
+        self._sealing: bool | None = None
 
     def next(self) -> Work[tuple[Entry, Ticket, Status] | None]:
         """The next entry with its reply, or None at the end. The rest of the one before is dropped."""
@@ -55,7 +66,16 @@ class Batch:
         """Say the command for one entry."""
         allowed = self._limits.octets(entry.size)
         verb = Verb.RETR if self._lines < 0 else Verb.TOP
-        return (yield from self._exchange.post(verb, number=entry.number, lines=self._lines, allowed=allowed))
+        if self._sealing is None:
+            self._sealing = self._window > 1 and (yield from self._seals.prepare())
+            if not self._sealing:
+                self._window = 1
+        ticket = yield from self._exchange.post(verb, number=entry.number, lines=self._lines, allowed=allowed)
+        if self._sealing:
+            self._seals.behind(entry, ticket)
+        else:
+            self._seals.alone()
+        return ticket
 
     def _fill(self) -> Work[None]:
         # Only when half of the window is free: so commands go out many at a time.

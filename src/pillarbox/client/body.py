@@ -134,7 +134,9 @@ class News:
         talk, seen = self._talk, self._seen
         entries = yield from talk.listing()
         due = seen.due()
-        going = [entry for entry in entries if entry.unique_id and entry.unique_id in due]
+        # What is new in spite of its unique-id is another message, which nobody has.
+        known = (entry for entry in entries if entry.unique_id and entry.unique_id in due)
+        going = [entry for entry in known if not seen.is_new(entry.unique_id, entry.size)]
         if going:
             for entry in going:
                 yield from talk.mark(entry)

@@ -17,6 +17,7 @@ from pillarbox.client.exchange import Exchange, Ticket
 from pillarbox.client.listing import LIST_LINE, UIDL_LINE, Listing, judge, stat
 from pillarbox.client.opening import Opening, Plan
 from pillarbox.client.probe import probe
+from pillarbox.client.seals import STATUS_BEGINS, Seals
 from pillarbox.client.settings import SLACK_OCTETS
 from pillarbox.client.values import Entry, Progress, Stat
 from pillarbox.client.wants import Work
@@ -49,6 +50,8 @@ class Conversation:
         self._by_number: dict[int, Entry] = {}
         self._deletions: dict[int, Ticket] = {}
         self._tell: list[Callable[[bool | None], None]] = []
+        self._trial: Ticket | None = None
+        self._seals = Seals(self._exchange, self._by_number, self._deletions)
 
     @property
     def exchange(self) -> Exchange:
@@ -78,7 +81,8 @@ class Conversation:
         """All messages, by one LIST and one UIDL; asked for once."""
         if self._listing is None:
             self._listing = yield from self._read_listing()
-            self._by_number = {entry.number: entry for entry in self._listing.entries}
+            self._by_number.update((entry.number, entry) for entry in self._listing.entries)
+            yield from self._seals.try_with(self._trial)
             self.doubts = self._listing.doubts
             self.unique_ids = self._listing.unique_ids
             if self.doubts:
@@ -101,6 +105,8 @@ class Conversation:
         first = yield from exchange.post(Verb.STAT)
         second = yield from exchange.post(Verb.LIST, allowed=SLACK_OCTETS + most * LIST_LINE)
         third = yield from exchange.post(Verb.UIDL, allowed=SLACK_OCTETS + most * UIDL_LINE)
+        # What messages are sealed with is tried out on the way, so that it costs no round trip.
+        self._trial = yield from exchange.post(Verb.UIDL, number=1)
         claimed = yield from self._stat(first)
         lines = yield from self._lines(Verb.LIST, claimed, second)
         return judge(claimed, lines or (), (yield from self._lines(Verb.UIDL, claimed, third)))
@@ -149,7 +155,8 @@ class Conversation:
         Raises:
             UsageError: later, for an entry that is not of this session's listing.
         """
-        return Batch(self._exchange, map(self._own, entries), self.plan.limits, lines=lines, window=window)
+        own = map(self._own, entries)
+        return Batch(self._exchange, self._seals, own, self.plan.limits, lines=lines, window=window)
 
     def _own(self, entry: Entry) -> Entry:
         # A number of another session is another message.
@@ -165,13 +172,24 @@ class Conversation:
         """
         exchange = self._exchange
         ticket = yield from exchange.post(Verb.RETR, number=entry.number, allowed=self.plan.limits.octets(entry.size))
+        self._seals.alone()
         yield from exchange.demand(ticket)
         return ticket
 
     def piece(self, entry: Entry, ticket: Ticket) -> Work[bytes | None]:
-        """The next octets of a message, 64 KiB at most; None at its end."""
+        """The next octets of a message, 64 KiB at most; None at its end, when it is certain that it is this message.
+
+        Raises:
+            ProtocolError: it may be another one, or not whole.
+        """
         piece = yield from self._exchange.piece(ticket)
-        if piece is not None and self.plan.progress is not None:
+        if piece is None:
+            yield from self._seals.confirm(entry, ticket)
+            return None
+        ticket.lines += piece.count(b"\n")
+        if len(ticket.begins) < STATUS_BEGINS:
+            ticket.begins += piece[:STATUS_BEGINS]
+        if self.plan.progress is not None:
             self.plan.progress(Progress(entry, ticket.octets))
         return piece
 
@@ -184,6 +202,7 @@ class Conversation:
         exchange = self._exchange
         allowed = self.plan.limits.octets(entry.size)
         ticket = yield from exchange.post(Verb.TOP, number=entry.number, lines=lines, allowed=allowed)
+        self._seals.alone()
         yield from exchange.demand(ticket)
         return (yield from self.head(ticket))
 
@@ -193,6 +212,8 @@ class Conversation:
         kept = bytearray()
         while (piece := (yield from self._exchange.piece(ticket))) is not None:
             kept += piece[: most - len(kept)]
+        if ticket.seal is not None:
+            yield from self._exchange.status(ticket.seal)
         return bytes(kept)
 
     # ---- deletions ------------------------------------------------------------------------------------------------
@@ -261,6 +282,8 @@ class Conversation:
         exchange = self._exchange
         try:
             yield from exchange.settle()
+            if self._deletions:
+                yield from self._seals.closing()
             ticket = yield from exchange.post(Verb.QUIT)
             self.committed = bool((yield from exchange.status(ticket)).ok)
         except (ConnectionLost, DeadlineExceeded):

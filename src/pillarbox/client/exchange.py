@@ -9,12 +9,14 @@ Serves RFC 1939 §3, RFC 2449 §4 and §6.8 (PIPELINING), RFC 5034 §4.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from pillarbox.client.errors import LimitExceeded, ProtocolError, UsageError, refusal
 from pillarbox.client.line import Line
 from pillarbox.client.settings import PIPELINED_OCTETS
 from pillarbox.client.wants import Work
 from pillarbox.wire import errors as wire
+from pillarbox.wire import limits
 from pillarbox.wire.client_peer import Answer, BodyChunk, BodyEnd, Greeting
 from pillarbox.wire.commands import Verb
 from pillarbox.wire.replies import Challenge, Status
@@ -24,6 +26,9 @@ SMALL_REPLY = 64 * 1024
 """Octets of a multi-line reply that is no listing and no message (CAPA)."""
 
 _MESSAGES = (Verb.RETR, Verb.TOP)
+
+Fits = Callable[[Status], bool]
+"""Whether this can be the answer to a command whose answer is known."""
 
 
 class Ticket:
@@ -35,14 +40,28 @@ class Ticket:
         status: the status line, once it has come.
         ended: nothing more comes.
         dropped: of the body, something has passed without having been wanted.
+        seal: the command behind this one whose answer proves where this one's ends.
+        begins: the first octets of a message.
+        lines: line ends among the `octets` that were handed on.
+        listed: the size that LIST has, of a message that was asked for ahead; -1 for others.
+        confirmed: it is certain that the body is this command's, and whole.
     """
 
-    __slots__ = ("allowed", "dropped", "ended", "length", "octets", "status", "verb")
+    __slots__ = (
+        "allowed", "begins", "confirmed", "dropped", "ended", "fits", "length", "lines", "listed", "octets", "seal",
+        "status", "verb",
+    )  # fmt: skip
 
-    def __init__(self, verb: Verb, length: int, allowed: int) -> None:
+    def __init__(self, verb: Verb, length: int, allowed: int, fits: Fits | None = None) -> None:
         self.verb = verb
         self.length = length  # octets of the command
         self.allowed = allowed
+        self.fits = fits
+        self.seal: Ticket | None = None
+        self.begins = b""
+        self.lines = 0
+        self.listed = -1
+        self.confirmed = False
         self.octets = 0
         self.status: Status | None = None
         self.ended = False
@@ -79,6 +98,10 @@ class Exchange:
         """Whether messages are on their way."""
         return any(ticket.verb in _MESSAGES for ticket in self._owed)
 
+    def awaits(self, size: int) -> bool:
+        """Whether a message of this listed size is on its way."""
+        return any(ticket.listed == size for ticket in self._owed)
+
     # ---- commands -------------------------------------------------------------------------------------------------
 
     @property
@@ -87,9 +110,18 @@ class Exchange:
         return not self._owed or (self.pipelining is True and self._flight < PIPELINED_OCTETS)
 
     def post(
-        self, verb: Verb, *, number: int = 0, lines: int = -1, argument: bytes = b"", allowed: int = SMALL_REPLY
+        self,
+        verb: Verb,
+        *,
+        number: int = 0,
+        lines: int = -1,
+        argument: bytes = b"",
+        allowed: int = SMALL_REPLY,
+        fits: Fits | None = None,
     ) -> Work[Ticket]:
         """Say a command; its reply is read later. Where there is no `room`, replies before it are read first.
+
+        An answer that does not fit ends the session.
 
         Raises:
             UsageError: it cannot be said here and now, or the argument has a line break or NUL, or is too long.
@@ -101,19 +133,21 @@ class Exchange:
                 yield from self.finish(self._owed[0])
         if not self._owed and self.line.open:
             yield from self.line.quiet()
-        return self._ask(verb, number, lines, argument, allowed)
+        return self._ask(verb, number, lines, argument, allowed, fits)
 
-    def overlap(self, verb: Verb, number: int = 0) -> Ticket:
-        """Say a command behind another, whatever is known about pipelining: only the probe may."""
-        return self._ask(verb, number, -1, b"", SMALL_REPLY)
+    def overlap(self, verb: Verb, number: int = 0, fits: Fits | None = None) -> Ticket:
+        """Say a command behind another, whatever is known about pipelining: only the probe and seals may."""
+        return self._ask(verb, number, -1, b"", SMALL_REPLY, fits)
 
-    def _ask(self, verb: Verb, number: int, lines: int, argument: bytes, allowed: int) -> Ticket:
+    def _ask(
+        self, verb: Verb, number: int, lines: int, argument: bytes, allowed: int, fits: Fits | None = None
+    ) -> Ticket:
         self.line.check()
         try:
             octets = self._peer.command(verb, number=number, lines=lines, argument=argument)
         except wire.LocalError as error:
             raise UsageError(f"{verb.name}: {error}") from None
-        return self._said(verb, octets, allowed)
+        return self._said(verb, octets, allowed, fits)
 
     def auth(self, mechanism: str, initial: bytes | None) -> Ticket:
         """Begin a SASL exchange; `challenge` and `respond` go on with it.
@@ -128,8 +162,8 @@ class Exchange:
             raise UsageError(f"AUTH: {error}") from None
         return self._said(Verb.AUTH, octets, SMALL_REPLY)
 
-    def _said(self, verb: Verb, octets: bytes, allowed: int) -> Ticket:
-        ticket = Ticket(verb, len(octets), allowed)
+    def _said(self, verb: Verb, octets: bytes, allowed: int, fits: Fits | None = None) -> Ticket:
+        ticket = Ticket(verb, len(octets), allowed, fits)
         self._owed.append(ticket)
         self._flight += len(octets)
         self.line.say(octets)
@@ -229,11 +263,12 @@ class Exchange:
         self._owed.clear()
         self._flight = 0
 
-    def lines(self, ticket: Ticket, most: int) -> Work[list[bytes]]:
-        """The lines of a body, `most` at most, without their ends.
+    def lines(self, ticket: Ticket, most: int, longest: int = limits.REPLY_LINE_TOLERATED) -> Work[list[bytes]]:
+        """The lines of a body, `most` at most of `longest` octets each, without their ends.
 
         Raises:
             LimitExceeded: there are more.
+            ProtocolError: one is longer.
         """
         found: list[bytes] = []
         rest = b""
@@ -242,6 +277,9 @@ class Exchange:
                 text = "more lines than any honest listing has"
                 raise (yield from self.line.abort(LimitExceeded(text), ticket.verb.name))
             *complete, rest = (rest + piece).split(b"\n")  # in lenient mode nothing else ends a line
+            if max(map(len, (*complete, rest))) > longest:
+                text = "a line of a listing is too long"
+                raise (yield from self.line.abort(ProtocolError(text), ticket.verb.name))
             found += [line.removesuffix(b"\r") for line in complete]
         return found
 
@@ -252,6 +290,9 @@ class Exchange:
             error = ProtocolError("a challenge outside of an exchange")
             raise (yield from self.line.abort(error, ticket.verb.name))
         self._take(ticket, said)
+        if ticket.fits is not None and not ticket.fits(said.status):
+            wrong = ProtocolError("replies do not fit their commands")
+            raise (yield from self.line.abort(wrong, ticket.verb.name))
 
     def _take(self, ticket: Ticket, answer: Answer) -> None:
         ticket.status = answer.status

@@ -83,6 +83,11 @@ class Face:
         return self._talk.opening.channel
 
     @property
+    def mechanism(self) -> str:
+        """What let us in: a SASL mechanism, "USER" or "APOP"; "" without a login. `Password.first` takes it."""
+        return self._talk.opening.mechanism
+
+    @property
     def pipelining(self) -> bool | None:
         """Whether commands are sent ahead: by CAPA, by the caller's word, or found out; None: not known (yet)."""
         return self._talk.exchange.pipelining

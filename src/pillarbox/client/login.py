@@ -66,8 +66,8 @@ class Scene(NamedTuple):
     nonce: Callable[[], str]
 
 
-def login(exchange: Exchange, auth: Auth, scene: Scene) -> Work[None]:
-    """Log in.
+def login(exchange: Exchange, auth: Auth, scene: Scene) -> Work[str]:
+    """Log in; returns the mechanism that let us in.
 
     Raises:
         Refused: by its code; `AuthenticationFailed` where the credentials are wrong.
@@ -76,12 +76,13 @@ def login(exchange: Exchange, auth: Auth, scene: Scene) -> Work[None]:
     """
     if isinstance(auth, Password):
         given = yield from _called(auth.source)
-        yield from _with_password(exchange, secret(given), auth.mechanisms, scene)
+        return (yield from _with_password(exchange, secret(given), auth, scene))
     elif isinstance(auth, ClientCertificate):
         status = yield from _sasl(exchange, ExternalClient(scene.user))
         _accepted(status, scene)
+        return "EXTERNAL"
     elif isinstance(auth, TokenSource):
-        yield from _with_token(exchange, auth, scene)
+        return (yield from _with_token(exchange, auth, scene))
     else:
         assert_never(auth)
 
@@ -96,22 +97,26 @@ def _called(source: object) -> Work[str | bytes | Secret]:
 # ---- passwords ----------------------------------------------------------------------------------------------------
 
 
-def _with_password(exchange: Exchange, password: Secret, allowed: tuple[str, ...] | None, scene: Scene) -> Work[None]:
+def _with_password(exchange: Exchange, password: Secret, auth: Password, scene: Scene) -> Work[str]:
     if not scene.user:
         raise UsageError("a password needs a user name: pops://ada@mail.example.org, or user=")
+    allowed = auth.mechanisms
     candidates = list(_candidates(allowed, scene))
+    if auth.first in candidates and scene.bindings:
+        candidates.insert(0, candidates.pop(candidates.index(auth.first)))
     if not candidates:
         offered = ", ".join(scene.capabilities.sasl) or "none"
         raise UsageError(f"the server offers no mechanism that is allowed; its SASL mechanisms are: {offered[:200]}")
-    first, *others = candidates
-    status = yield from _one(exchange, first, password, scene)
-    if not status.ok and first not in _SHOWING and allowed is None and _doubtful(status):
+    used, *others = candidates
+    status = yield from _one(exchange, used, password, scene)
+    if not status.ok and used not in _SHOWING and allowed is None and _doubtful(status):
         # Some servers offer SCRAM, but know only some passwords in a form that SCRAM can use. Whoever could gain from
         # seeing the password could as well take the offer of SCRAM away, so that refusing to go on protects nothing.
         second = next((name for name in others if name in _SHOWING), None)
         if second is not None:
-            status = yield from _one(exchange, second, password, scene)
+            used, status = second, (yield from _one(exchange, second, password, scene))
     _accepted(status, scene)
+    return used
 
 
 def _doubtful(status: Status) -> bool:
@@ -188,12 +193,13 @@ def _apop(exchange: Exchange, password: Secret, scene: Scene) -> Work[Status]:
 # ---- tokens -------------------------------------------------------------------------------------------------------
 
 
-def _with_token(exchange: Exchange, source: TokenSource, scene: Scene) -> Work[None]:
+def _with_token(exchange: Exchange, source: TokenSource, scene: Scene) -> Work[str]:
     status = yield from _one_token(exchange, source, scene)
     if not status.ok and _doubtful(status):
         yield Call(source.rejected)
         status = yield from _one_token(exchange, source, scene)
     _accepted(status, scene)
+    return "OAUTHBEARER" if "OAUTHBEARER" in scene.capabilities.sasl else "XOAUTH2"
 
 
 def _one_token(exchange: Exchange, source: TokenSource, scene: Scene) -> Work[Status]:

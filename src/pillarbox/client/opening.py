@@ -63,6 +63,7 @@ class Opening:
         greeting: the server's first line, untrusted.
         capabilities: as CAPA said last.
         channel: the TLS channel, or None for cleartext.
+        mechanism: what let us in, "" before.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -70,6 +71,7 @@ class Opening:
         self.greeting = ""
         self.capabilities: ServerCapabilities = UNKNOWN
         self.channel: Channel | None = None
+        self.mechanism = ""
         line = Line(
             clock=plan.clock,
             timeout=plan.timeout,
@@ -101,7 +103,7 @@ class Opening:
         exchange.pipelining = False  # nothing is sent ahead of a login
         if plan.auth is None:
             return
-        yield from login(exchange, plan.auth, self._scene())
+        self.mechanism = yield from login(exchange, plan.auth, self._scene())
         yield from self._capa()
         exchange.pipelining = True if self.capabilities.pipelining else None
         if plan.pipelining is not None:

@@ -99,7 +99,7 @@ class Steps(Client):
         ticket = yield from exchange.post(verb, number=number, lines=lines, allowed=MOST_OCTETS)
         if not (yield from exchange.status(ticket)).ok:
             return None
-        found = yield from exchange.lines(ticket, sys.maxsize)
+        found = yield from exchange.lines(ticket, sys.maxsize, sys.maxsize)
         return found, ticket.octets
 
     def secure(self, context: ssl.SSLContext) -> Work[bool]:

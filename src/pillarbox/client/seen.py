@@ -1,8 +1,8 @@
 """What a caller remembers of messages between sessions: the small protocol behind `Client.new`, and spans of time.
 
-Rules: the client calls these in the thread (or the loop) it runs in, each once and in this order for a message:
-`is_new`, then `done` or `skipped`, then `delete_sent`; after QUIT `committed`. A message without a usable unique-id
-cannot be remembered: `new` gives it every time, and none of these is called for it.
+Rules: the client calls these in the thread (or the loop) it runs in, and in this order for a message: `is_new`, then
+`done` or `skipped`, then `delete_sent`; after QUIT `committed`. What is `due` is deleted only if it is not `is_new`.
+A message without a usable unique-id cannot be remembered: `new` gives it every time, and none of these is called.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ class Seen(Protocol):
     """Remembers messages by their unique-ids. `pillarbox.fetch.Journal` is one that survives crashes."""
 
     def is_new(self, unique_id: bytes, size: int) -> bool:
-        """Whether a message has still to be fetched. `size` is what LIST says."""
+        """Whether a message has still to be fetched.
+
+        `size` is what LIST says. Where it is not what it was, the unique-id may have been given to another message.
+        """
         ...
 
     def skipped(self, unique_id: bytes, reason: str) -> None:

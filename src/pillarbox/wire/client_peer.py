@@ -175,9 +175,10 @@ class ClientPeer:
             self._refuse_plaintext()
             return None
         line = self._lines.next(limits.REPLY_LINE_TOLERATED)
-        if line is None:
+        if line is None and not self._lines.overlong:
             return None
-        if line.overlong:
+        # At its limit, not at its end, which may never come.
+        if line is None or line.overlong:
             raise ProtocolError("a reply line is too long")
         if line.bare and not self._lenient:
             raise ProtocolError("a reply line ends in a bare LF")

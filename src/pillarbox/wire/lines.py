@@ -38,6 +38,11 @@ class LineBuffer:
         """Octets held and not yet given out."""
         return len(self._buffer) - self._start
 
+    @property
+    def overlong(self) -> bool:
+        """Whether the line whose end has not come yet is over its limit already."""
+        return self._drained is not None
+
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Take more octets."""
         self._buffer += data
