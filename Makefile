@@ -31,7 +31,8 @@ docs: $(VENV)/dev.stamp
 # Pins everything anew. Needs uv.
 lock:
 	for part in run dev; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-emit-index-url --no-emit-find-links --extra passwd-file --extra tokens --extra policy --extra discover pyproject.toml requirements/$$part.in \
+		--no-emit-index-url --no-emit-find-links --extra passwd-file --extra tokens --extra policy --extra fetch \
+		$$([ $$part = dev ] && echo --extra keyring) pyproject.toml requirements/$$part.in \
 		--output-file requirements/$$part.txt; done
 
 clean:

@@ -87,7 +87,7 @@ def _listed(settings: Iterable[Setting]) -> Iterator[str]:
 def header(setting: Setting) -> str:
     """The line that begins the table of a section."""
     if setting.repeated:
-        return f"[[{setting.key}]]"
+        return f"[[{setting.key.replace(ANY_NAME, 'NAME')}]]"
     return setting.kind.removeprefix("tables ") if setting.named else f"[{setting.key.replace(ANY_NAME, 'NAME')}]"
 
 
