@@ -20,6 +20,7 @@ from pillarbox.cli import samples
 from pillarbox.cli.quickstart import ACCOUNT, Place, card
 from pillarbox.config import parse
 from pillarbox.config.describe import reference
+from pillarbox.fetch.schema import FetchFile
 from pillarbox.wire.states import TABLE, Shape, diagram
 
 HERE = Path(__file__).parent
@@ -86,7 +87,29 @@ def picture() -> str:
 _COLUMNS = 110
 
 
-PAGES: dict[str, Callable[[], str]] = {"states.md": states, "configuration.md": reference, "quickstart.svg": picture}
+_FETCH = """\
+# Configuration of `pillarbox fetch`
+
+<!-- Made by `make docs` from src/pillarbox/fetch/schema.py and its neighbours. Do not edit. -->
+
+The accounts are in one file in [TOML](https://toml.io/): the one named by `--config`, or by the environment variable
+`PILLARBOX_FETCH_CONFIG`, or else `~/.config/pillarbox/fetch.toml`, or else `/etc/pillarbox/fetch.toml`. Relative paths
+start at the directory of the file, and `~` is the home directory. `pillarbox fetch check` reports everything that is
+wrong at once. What it is all good for is in [fetch.md](fetch.md).
+"""
+
+
+def fetch_reference() -> str:
+    """All settings of the fetcher's file."""
+    return reference(FetchFile, _FETCH)
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "states.md": states,
+    "configuration.md": reference,
+    "fetch-configuration.md": fetch_reference,
+    "quickstart.svg": picture,
+}
 
 
 def main() -> None:

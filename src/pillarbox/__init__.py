@@ -1,4 +1,4 @@
-"""Pillarbox: a POP3 system for real mail: server and client library.
+"""Pillarbox: a POP3 system for real mail: server, client library, fetcher and archive.
 
 The map, by layer; a file imports only from lower ones:
 
@@ -12,9 +12,11 @@ The map, by layer; a file imports only from lower ones:
     session    3  one client's conversation
     server     4  sockets, TLS, worker processes
     client     4  the client library: `Client`, `AsyncClient`, OAuth2, autodiscovery
+    fetch      5  mail from many accounts into its destinations, exactly once
+    archive    5  mail kept in open formats: found again, and verified
     lab        6  the guard's simulator
     wiring     7  where the parts are put together
-    testing    8  for your tests: a live server, and the conformance kit for stores
+    testing    8  for your tests: POP3 servers with scripted faults, a live server, conformance kits
     cli        9  the `pillarbox` program
 
 The names below are the public face; each is imported when it is first used, so that the server starts without the
@@ -27,6 +29,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pillarbox.archive import Archive as Archive
     from pillarbox.client import AsyncClient as AsyncClient
     from pillarbox.client import AuthenticationFailed as AuthenticationFailed
     from pillarbox.client import Client as Client
@@ -63,10 +66,15 @@ if TYPE_CHECKING:
     from pillarbox.client.oauth import device_login as device_login
     from pillarbox.client.oauth import microsoft as microsoft
     from pillarbox.client.oauth import pasted_login as pasted_login
+    from pillarbox.fetch import FetchAccount as FetchAccount
+    from pillarbox.fetch import Journal as Journal
+    from pillarbox.fetch import RunResult as RunResult
+    from pillarbox.fetch import run_account as run_account
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "pillarbox.archive": ("Archive",),
     "pillarbox.client": (
         "AsyncClient",
         "AuthenticationFailed",
@@ -107,6 +115,7 @@ _HOMES = {
         "microsoft",
         "pasted_login",
     ),
+    "pillarbox.fetch": ("FetchAccount", "Journal", "RunResult", "run_account"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -20,7 +20,7 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["states.md", "configuration.md", "quickstart.svg"])
+@pytest.mark.parametrize("name", ["states.md", "configuration.md", "fetch-configuration.md", "quickstart.svg"])
 def test_the_committed_page_is_what_the_source_says(name: str) -> None:
     page = generator().PAGES[name]()
     assert (DOCS / name).read_text(encoding="utf-8") == page, "run `make docs`"

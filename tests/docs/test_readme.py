@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,11 +15,12 @@ import pytest
 from tests.cli.program import Quickstart, started
 
 from pillarbox.server.certificates import make_self_signed
-from pillarbox.testing.live import make_maildir
+from pillarbox.testing.live import LiveServer, make_maildir
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [line.partition("#")[0].strip() for line in re.findall(r"^    (\S.*)$", README, re.MULTILINE)]
+OUTSIDE_FENCES = re.sub(r"^```.*?^```$", "", README, flags=re.DOTALL | re.MULTILINE)
+COMMANDS = [line.partition("#")[0].strip() for line in re.findall(r"^    (\S.*)$", OUTSIDE_FENCES, re.MULTILINE)]
 VENV = ROOT / ".venv"
 
 pytestmark = pytest.mark.skipif(not (VENV / "run.stamp").exists(), reason="not installed by make")
@@ -48,6 +50,9 @@ def test_these_are_the_commands_that_are_proved_here() -> None:
         "pillarbox config check",
         "pillarbox account add ada@example.org",
         "pillarbox serve",
+        "pillarbox fetch add ada@example.org",
+        "pillarbox fetch run --once",
+        "pillarbox archive search from:ada invoice",
     ]
 
 
@@ -127,6 +132,63 @@ def test_your_own_mail(copy: Path, tmp_path: Path) -> None:
     assert type_in("pillarbox config check") == "pillarbox.toml: the configuration is fine.\n"
     added = type_in("pillarbox account add ada@example.org", given="violet kettle on a drum\n")
     assert added == f"added ada@example.org; its mail is read from {tmp_path}/example.org/ada/Maildir\n"
+
+
+MAIL = b"From: Ada <ada@example.org>\nSubject: your invoice\n\nThe invoice for December.\n"
+
+
+@pytest.fixture(scope="module")
+def mail() -> Iterator[LiveServer]:
+    """A server with one message for ada."""
+    with LiveServer({"ada": "open sesame"}) as server:
+        server.deliver("ada", MAIL)
+        yield server
+
+
+def test_fetching_and_keeping(mail: LiveServer, tmp_path: Path) -> None:
+    """What `fetch add` would ask is said here, and the server is this machine's."""
+    secret = tmp_path / "secret"
+    secret.write_text("open sesame\n")
+    secret.chmod(0o600)
+    said = (
+        f" --yes --url pops://localhost:{mail.pop3s_port} --user ada --password-file {secret}"
+        f" --set tls.ca_file={mail.certificate} --to archive --path {tmp_path}/kept"
+    )
+    environment = {
+        **os.environ,
+        "PATH": f"{VENV}/bin:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "XDG_STATE_HOME": f"{tmp_path}/state",
+        "PILLARBOX_FETCH_CONFIG": f"{tmp_path}/fetch.toml",
+        "PILLARBOX_ARCHIVE": f"{tmp_path}/kept",
+    }
+    shown = []
+    for command, more in zip(COMMANDS[-3:], (said, "", ""), strict=True):
+        done = subprocess.run(
+            ["/bin/sh", "-c", command + more], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        shown.append(done.stdout)
+    assert "1 message" in shown[1]
+    assert "your invoice" in shown[2]
+    assert "1 message" not in subprocess.run(
+        ["/bin/sh", "-c", COMMANDS[-2]], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+    ).stdout  # fmt: skip
+
+
+def test_the_example_in_python(mail: LiveServer, tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code = code.replace("mail.example.org", f"localhost:{mail.pop3s_port}")
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"SSL_CERT_FILE": str(mail.certificate)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    assert done.stdout.endswith(" your invoice\n")
 
 
 def test_links_lead_to_files() -> None:

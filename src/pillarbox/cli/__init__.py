@@ -13,8 +13,23 @@ from typing import Annotated
 
 import typer
 
-COMMANDS = ("serve", "quickstart", "account", "app-password", "breach", "guard", "config", "lab")
-"""Each is a module here: with `app` for a group of commands, or with a function of its own name."""
+COMMANDS = (
+    "serve",
+    "quickstart",
+    "account",
+    "app-password",
+    "breach",
+    "guard",
+    "config",
+    "fetch",
+    "archive",
+    "test-server",
+    "torture",
+    "lab",
+)
+"""Each is a module here: with `app` for a group of commands, or, for those below, with a function `command`."""
+
+_SINGLE = ("serve", "quickstart", "test-server", "torture")
 
 _INTERRUPTED = 130
 """What a shell expects of a program that Ctrl-C has ended before it could do its work."""
@@ -24,7 +39,7 @@ def build(wanted: str) -> typer.Typer:
     """The command line with the wanted command; with all of them when it names none, as for --help."""
     app = typer.Typer(
         name="pillarbox",
-        help="Pillarbox, a POP3 server for real mail.",
+        help="Pillarbox, a POP3 system for real mail: server, fetcher, archive.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -33,10 +48,10 @@ def build(wanted: str) -> typer.Typer:
     app.callback()(_root)
     for name in (wanted,) if wanted in COMMANDS else COMMANDS:
         module = importlib.import_module(f"pillarbox.cli.{name.replace('-', '_')}")
-        if name not in ("serve", "quickstart"):
-            app.add_typer(module.app, name=name)
-        else:
+        if name in _SINGLE:
             app.command(name)(module.command)
+        else:
+            app.add_typer(module.app, name=name)
     return app
 
 

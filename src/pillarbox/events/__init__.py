@@ -11,10 +11,13 @@ from pillarbox.events.types import *  # noqa: F403 - the event types are this pa
 from pillarbox.events.types import __all__ as _types
 from pillarbox.events.types_client import *  # noqa: F403 - as above
 from pillarbox.events.types_client import __all__ as _types_client
+from pillarbox.events.types_fetch import *  # noqa: F403 - as above
+from pillarbox.events.types_fetch import __all__ as _types_fetch
 from pillarbox.events.types_guard import *  # noqa: F403 - as above
 from pillarbox.events.types_guard import __all__ as _types_guard
 
 __all__ = ["MemorySink", "NullSink", "Secret", "Sink", "internal_error"]
 __all__ += _types
 __all__ += _types_client
+__all__ += _types_fetch
 __all__ += _types_guard

@@ -1,0 +1,213 @@
+"""Complete messages, in files: from the octets that arrive to what a destination can take and a crash cannot harm.
+
+Rules: a message is staged whole or not at all; it is hashed once, while it passes; a small one is written in one go
+from memory, a large one in constant memory. Nothing is durable before `make_durable`. Part files carry the account in
+their names, so that many accounts may stage in one directory, and each clears away only what is its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pillarbox.fetch.destination import LineEnds
+from pillarbox.fetch.errors import StagingError, staging_problem
+from pillarbox.fetch.line_ends import LineEndCheck, exact, to_lf
+from pillarbox.fetch.records import Content, header_hash
+
+SMALL = 1024 * 1024
+"""Octets up to which a message is held in memory; of larger ones, so much is written at a time."""
+
+HEADER = 256 * 1024
+"""Octets of a header that count for its hash, and that a filter is shown."""
+
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A whole message in a file that is still open: `descriptor` is closed by `make_durable` or `drop`."""
+
+    path: Path
+    descriptor: int
+    content: Content
+    stored: int
+    line_ends: LineEnds
+
+
+class Staging:
+    """The part files of one account in one directory.
+
+    Args:
+        directory: exists; on the file system where the messages are to end up, if that is possible.
+        account: whose mail it is.
+        line_ends: what the destination wants; see `LineEnds`.
+    """
+
+    def __init__(self, directory: Path, account: str, line_ends: LineEnds) -> None:
+        self.directory = directory
+        self._line_ends = line_ends
+        self._prefix = f"pillarbox.{hashlib.sha256(account.encode()).hexdigest()[:16]}."
+        self._numbers = itertools.count()
+        self._run = os.urandom(6).hex()
+
+    def sweep(self, keep: Collection[str] = ()) -> int:
+        """Remove what earlier runs of this account left behind, but for the names in `keep`. Returns how many.
+
+        Raises:
+            StagingError: the directory cannot be read or written.
+        """
+        removed = 0
+        try:
+            for name in os.listdir(self.directory):
+                if name.startswith(self._prefix) and name not in keep:
+                    os.unlink(self.directory / name)
+                    removed += 1
+        except OSError as error:
+            raise staging_problem(error, self.directory) from error
+        return removed
+
+    def receive(self, chunks: Iterable[bytes]) -> Part:
+        """Write a message that arrives in pieces, cut anywhere, CRLF line ends.
+
+        Raises:
+            StagingError: it could not be written; nothing of it is left. What `chunks` raises passes through, and
+                nothing of the message is left then, either.
+        """
+        path = self.directory / f"{self._prefix}{self._run}.{next(self._numbers)}"
+        pieces: list[bytes] = []
+        held = 0
+        arriving = iter(chunks)
+        for piece in arriving:
+            pieces.append(piece)
+            held += len(piece)
+            if held > SMALL:
+                return self._large(path, itertools.chain(pieces, arriving))
+        return self._small(path, b"".join(pieces))
+
+    def _small(self, path: Path, data: bytes) -> Part:
+        stored, line_ends = data, LineEnds.CRLF
+        if self._line_ends is LineEnds.LF:
+            shorter = data.replace(b"\r\n", b"\n")
+            # Lossless: each LF that is there now was a CRLF, and no CR is left over.
+            if len(data) - len(shorter) == shorter.count(b"\n") and b"\r" not in shorter:
+                stored, line_ends = shorter, LineEnds.LF
+        content = Content(len(data), hashlib.sha256(data).digest(), header_hash(data[:HEADER]))
+        with self._opened(path) as descriptor:
+            _write(descriptor, stored)
+        return Part(path, descriptor, content, len(stored), line_ends)
+
+    def _large(self, path: Path, pieces: Iterator[bytes]) -> Part:
+        check = LineEndCheck()
+        hashed = hashlib.sha256()
+        head = b""
+        octets = stored = 0
+        with self._opened(path) as descriptor:
+            for piece in pieces:
+                check.feed(piece)
+                hashed.update(piece)
+                if len(head) < HEADER:
+                    head += piece
+                octets += len(piece)
+                _write(descriptor, piece)
+        content = Content(octets, hashed.digest(), header_hash(head[:HEADER]))
+        if self._line_ends is LineEnds.CRLF or not check.convertible:
+            return Part(path, descriptor, content, octets, LineEnds.CRLF)
+        # Whether nothing is lost by LF is only known now, so a large message is written a second time.
+        os.close(descriptor)
+        wire = path.with_name(path.name + ".wire")
+        try:
+            os.rename(path, wire)
+            with self._opened(path) as descriptor:
+                for piece in to_lf(wire):
+                    _write(descriptor, piece)
+                    stored += len(piece)
+        except OSError as error:
+            raise staging_problem(error, self.directory) from error
+        finally:
+            with contextlib.suppress(OSError):  # what stays is swept away by the next run
+                os.unlink(wire)
+        return Part(path, descriptor, content, stored, LineEnds.LF)
+
+    @contextlib.contextmanager
+    def _opened(self, path: Path) -> Iterator[int]:
+        """A new file; it stays open when all went well, and is removed when not."""
+        try:
+            descriptor = os.open(path, _FLAGS, 0o600)
+        except OSError as error:
+            raise staging_problem(error, self.directory) from error
+        try:
+            yield descriptor
+        except BaseException as error:
+            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            if isinstance(error, _WriteFailed):
+                raise staging_problem(error.error, self.directory) from error.error
+            raise
+
+
+class _WriteFailed(Exception):
+    """An octet could not be written: told apart from an `OSError` of where the octets come from."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    try:
+        while view:
+            view = view[os.write(descriptor, view) :]
+    except OSError as error:
+        raise _WriteFailed(error) from error
+
+
+def make_durable(parts: Sequence[Part]) -> dict[int, StagingError]:
+    """Let the messages survive a power failure, and close their files. Returns what went wrong, by index."""
+    failed: dict[int, StagingError] = {}
+    for part in parts:
+        # A hint that begins to write all of them, so that the first fsync's journal commit serves the others, too.
+        with contextlib.suppress(OSError):
+            os.posix_fadvise(part.descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    for index, part in enumerate(parts):
+        try:
+            os.fsync(part.descriptor)
+        except OSError as error:
+            failed[index] = staging_problem(error, part.path)
+        finally:
+            os.close(part.descriptor)
+    return failed
+
+
+def drop(part: Part) -> None:
+    """Close and remove a message that nobody wants any more."""
+    with contextlib.suppress(OSError):
+        os.close(part.descriptor)
+    remove(part.path)
+
+
+def remove(path: Path) -> None:
+    """Remove a staged file if it is still there; what cannot be removed is swept away by the next run."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+def is_whole(path: Path, content: Content, stored: int, line_ends: LineEnds) -> bool:
+    """Whether a staged file is there and holds the message that was received, octet by octet."""
+    try:
+        if path.stat().st_size != stored:
+            return False
+        hashed = hashlib.sha256()
+        for piece in exact(path):
+            # An LF-only file holds no CR, so making each LF a CRLF is exact, wherever it was cut.
+            hashed.update(piece.replace(b"\n", b"\r\n") if line_ends is LineEnds.LF else piece)
+    except OSError:
+        return False
+    return hashed.digest() == content.sha256
