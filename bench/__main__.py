@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from bench import enumeration, flood
+from bench import enumeration, fetch, flood
 from bench.corpus import fill_small, user_name
 from bench.load import LoadError, build
 from bench.method import RowResult, Verdict
@@ -147,7 +147,7 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if failed or unequal else 0
 
 
-_OTHERS = {"enumeration": enumeration.main, "flood": flood.main}
+_OTHERS = {"enumeration": enumeration.main, "fetch": fetch.main, "flood": flood.main}
 
 
 def _other(name: str, arguments: Sequence[str]) -> int:
