@@ -4,7 +4,6 @@ import hashlib
 import os
 import resource
 import signal
-import sqlite3
 import stat
 import subprocess
 import sys
@@ -13,9 +12,9 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from types import FrameType
 
 import pytest
+from tests.archive.dying import add_and_die
 from tests.archive.mail import WHEN, filled, incoming, message
 
 from pillarbox.archive import (
@@ -139,7 +138,7 @@ def test_killed_at_every_step_nothing_is_half_there_and_nothing_acknowledged_is_
         batch = [incoming(message(10 * step + number), str(number)) for number in range(3)]
         batch.append(incoming(message(0), f"again {step}", "home"))
         if (pid := os.fork()) == 0:
-            _add_and_die(place, batch, step)
+            add_and_die(place, batch, step)
         status = os.waitpid(pid, 0)[1]
         finished = os.WIFEXITED(status)
         with Archive.open(place) as archive:
@@ -160,33 +159,10 @@ def test_killed_at_every_step_nothing_is_half_there_and_nothing_acknowledged_is_
     assert step > 40
 
 
-def _add_and_die(place: Path, batch: list[Incoming], step: int) -> None:
-    seen = 0
-
-    def die(frame: FrameType, event: str, called: object) -> None:
-        nonlocal seen
-        if event in ("c_call", "c_return") and (
-            getattr(called, "__module__", "") in ("posix", "fcntl")
-            or isinstance(getattr(called, "__self__", None), sqlite3.Connection)
-        ):
-            seen += 1
-            if seen == step:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    try:
-        archive = Archive.open(place)
-        sys.setprofile(die)
-        archive.add_batch(batch)
-        archive.close()
-        sys.setprofile(None)
-        os._exit(0)
-    except BaseException:
-        os._exit(1)
-
-
 _WRITER = """
 import sys
 from pillarbox.archive import Archive, Incoming
+from tests.archive.dying import add_and_die
 from tests.archive.mail import message
 start = int(sys.argv[2])
 with Archive.open(sys.argv[1], create=True) as archive:

@@ -1,5 +1,6 @@
 """Out of the archive, and into it again."""
 
+import hashlib
 import io
 import mailbox
 from contextlib import closing
@@ -60,6 +61,27 @@ def test_a_message_that_is_gone_is_told_and_left_out(tmp_path: Path) -> None:
         assert written == 2
         assert len(lost) == 1
         assert "missing" in lost[0]
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_damaged_message_is_told_and_left_out(tmp_path: Path, form: Form) -> None:
+    with Archive.open(filled(tmp_path / "a", *DATA)) as archive:
+        digest = hashlib.sha256(DATA[1]).digest()
+        path = archive.path(digest)
+        path.chmod(0o600)
+        path.write_bytes(DATA[1].replace(b"Hello", b"Hellp"))
+        lost: list[tuple[bytes, str]] = []
+
+        def tell(found: Found, why: str) -> None:
+            lost.append((found.sha256, why))
+
+        if form is Form.MBOX:
+            file = io.BytesIO()
+            assert to_mbox(archive, matching(archive, ""), file, tell) == 2
+            assert b"Hellp" not in file.getvalue()
+        else:
+            assert to_directory(archive, matching(archive, ""), tmp_path / "o", form, tell) == 2
+        assert lost == [(digest, "is damaged: run pillarbox archive verify")]
 
 
 def test_what_is_no_maildir_is_not_made_one(tmp_path: Path) -> None:

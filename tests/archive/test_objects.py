@@ -51,6 +51,30 @@ def test_recovering_places_what_is_recorded_and_removes_the_rest(layout: Layout)
     assert not layout.object(other).exists()
 
 
+@pytest.mark.parametrize("held", [b"one", b"damaged", None])
+@pytest.mark.parametrize("waiting", [b"one", b"on", b""])
+def test_recovering_puts_no_damaged_file_over_another(layout: Layout, held: bytes | None, waiting: bytes) -> None:
+    digest = objects.stage(layout, b"one", take=False).sha256
+    path = layout.staged(digest)
+    path.chmod(0o600)
+    path.write_bytes(waiting)
+    if held is not None:
+        layout.object(digest).write_bytes(held)
+    objects.recover(layout, lambda one: one == digest)
+    assert os.listdir(layout.tmp) == []
+    expected = b"one" if b"one" in (held, waiting) else (waiting if held is None else held)
+    assert layout.object(digest).read_bytes() == expected
+    assert objects.holds(layout, digest) is (expected == b"one")
+
+
+def test_recovering_what_was_left_under_two_names_of_one_file(layout: Layout) -> None:
+    digest = objects.stage(layout, b"one", take=False).sha256
+    os.link(layout.staged(digest), layout.object(digest))
+    objects.recover(layout, lambda one: one == digest)
+    assert os.listdir(layout.tmp) == []
+    assert layout.object(digest).read_bytes() == b"one"
+
+
 def test_a_message_that_the_log_has_lost(layout: Layout) -> None:
     stored = objects.stage(layout, b"one", take=False)
     path = layout.staged(stored.sha256)

@@ -1,7 +1,9 @@
 """`pillarbox archive add`, `search` and `stats`, and the examples of docs/archive.md."""
 
+import hashlib
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,22 @@ def test_adding_twice_and_from_everywhere(tmp_path: Path) -> None:
     assert "does not exist" in run(place, "add", str(tmp_path / "nowhere"), code=2).stderr
 
 
+def test_adding_again_what_is_missing_or_damaged_restores_it(tmp_path: Path) -> None:
+    place = filled(tmp_path / "a", message(1), message(2))
+    (tmp_path / "one.eml").write_bytes(message(1))
+    path = place / "objects" / (digest := hashlib.sha256(message(1)).hexdigest())[:2] / f"{digest[2:]}.eml"
+    path.unlink()
+    done = run(place, "add", str(tmp_path / "one.eml"))
+    assert done.stdout == "added 0 messages; restored 1 missing or damaged message\n"
+    assert path.read_bytes() == message(1)
+    path.chmod(0o600)
+    path.write_bytes(b"")
+    said = json.loads(run(place, "add", str(tmp_path / "one.eml"), "--json").stdout)
+    assert said == {"added": 0, "duplicates": 0, "restored": 1, "skipped": 0}
+    assert "everything is as it was written" in run(place, "verify").stdout
+    assert "1 message there already" in run(place, "add", str(tmp_path / "one.eml")).stdout
+
+
 def test_searching(place: Path) -> None:
     assert "Message 2" in run(place, "search", "invoice", "draft").stdout
     assert run(place, "search", "invoice", "-draft").stdout.count("\n") == 1
@@ -62,6 +80,22 @@ def test_queries_that_cannot_be_understood(place: Path) -> None:
     assert "never closed" in run(place, "search", '"open', code=2).stderr
     assert "no field" in run(place, "search", "sbj:x", code=2).stderr
     assert "--by x is not known" in run(place, "search", "--by", "x", code=2).stderr
+
+
+def test_the_documentation_lists_every_field(place: Path) -> None:
+    said = " ".join(run(place, "search", "sbj:x", code=2).stderr.split())
+    names = said.partition("there are ")[2].partition(".")[0].split(", ")
+    assert len(names) > 15
+    assert [name for name in names if f"`{name}:" not in DOCS.read_text()] == []
+
+
+def test_messages_from_a_backup_mend_what_is_missing(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "objects", tmp_path / "backup")
+    for path in (place / "objects").rglob("*.eml"):
+        path.unlink()
+    run(place, "verify", code=1)
+    assert "restored 3 missing" in run(place, "add", str(tmp_path / "backup")).stdout
+    assert "everything is as it was written" in run(place, "verify").stdout
 
 
 def test_statistics(place: Path) -> None:

@@ -58,3 +58,54 @@ def test_exporting(place: Path, tmp_path: Path) -> None:
     assert "not known" in run(place, "export", str(tmp_path / "z"), "--format", "pst", code=2).stderr
     assert "never closed" in run(place, "export", str(tmp_path / "z"), '"open', code=2).stderr
     assert not (tmp_path / "z").exists()
+
+
+def test_what_is_damaged_is_not_shown_as_if_it_were_not(place: Path, tmp_path: Path) -> None:
+    path = next(path for path in place.rglob("*.eml") if path.read_bytes() == DATA)
+    path.chmod(0o600)
+    harmed = DATA.replace(b"content\r\n--b--", b"kontent\r\n--b--")
+    assert harmed != DATA
+    path.write_bytes(harmed)
+    said = f"message {ID} is damaged: run pillarbox archive verify"
+    for options in ([], ["--html"], ["--json"], ["--save-all", "--into", str(tmp_path)]):
+        shown = run(place, "show", ID, *options, code=1)
+        assert shown.stdout == ""
+        assert said in shown.stderr
+    assert not (tmp_path / "plan.pdf").exists()
+    raw = run(place, "show", ID, "--raw", code=1)
+    assert raw.stdout_bytes == harmed
+    assert said in raw.stderr
+    for form in ("mbox", "eml", "maildir"):
+        done = run(place, "export", str(tmp_path / form), "--format", form, code=1)
+        assert said in done.stderr
+        assert "left out" in done.stderr
+        assert "exported 1 message\n" in done.stderr
+    assert said in run(place, "export", "-", code=1).stderr
+
+
+def test_what_is_missing_is_named(place: Path, tmp_path: Path) -> None:
+    next(path for path in place.rglob("*.eml") if path.read_bytes() == DATA).unlink()
+    for options in ([], ["--raw"]):
+        assert "is missing" in run(place, "show", ID, *options, code=1).stderr
+    for form in ("mbox", "eml", "maildir"):
+        done = run(place, "export", str(tmp_path / form), "--format", form, code=1)
+        assert f"message {ID} cannot be read" in done.stderr
+        assert "exported 1 message\n" in done.stderr
+    run(place, "export", str(tmp_path / "none"), "plan", code=1)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("form", ["mbox", "eml", "maildir"])
+def test_exporting_nothing_makes_nothing(place: Path, tmp_path: Path, form: str) -> None:
+    done = run(place, "export", str(tmp_path / "out"), "--format", form, "qqq", code=1)
+    assert "nothing matches" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("form", ["eml", "maildir"])
+def test_standard_output_is_no_directory(
+    place: Path, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "name a directory" in run(place, "export", "-", "--format", form, code=2).stderr
+    assert not (tmp_path / "-").exists()

@@ -56,10 +56,17 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What became of one: the SHA-256 by which the archive knows it, and whether its octets were there before."""
+    """What became of one.
+
+    Attributes:
+        sha256: by this the archive knows it.
+        duplicate: its octets were there before; they were read and compared.
+        restored: it was known, but its file was missing or damaged; now it is whole again.
+    """
 
     sha256: bytes
     duplicate: bool
+    restored: bool = False
 
 
 class Archive:
@@ -121,7 +128,8 @@ class Archive:
         """Add messages: when this returns all of them are durable.
 
         Adding what is there already changes nothing; the same octets from another place are stored once, and both
-        places are remembered. After an exception some may have been added; adding all of them again is right.
+        places are remembered. What is there already is read: where it is missing or damaged, the new octets take its
+        place. After an exception some may have been added; adding all of them again is right.
 
         Raises:
             ArchiveBusy: another process went on writing.
@@ -135,26 +143,26 @@ class Archive:
             staged: list[bytes] = []
             try:
                 records, added = self._staged(writer, batch, staged)
-                fresh = [record.digest for record in records if record.block]
+                fresh = {one.sha256 for one in added if not one.duplicate}
                 objects.make_durable(self.layout, fresh)
                 self._append(writer, records)
             except BaseException:
                 objects.discard(self.layout, staged)
                 raise
             objects.place(self.layout, fresh)
-            objects.discard(self.layout, set(staged) - set(fresh))
+            objects.discard(self.layout, set(staged) - fresh)
             follow.catch_up(self.layout, writer)
             self._seal_if_large(writer)
             return added
 
     def contains(self, sha256: bytes) -> bool:
-        """Whether a message with this SHA-256 is here.
+        """Whether a message with this SHA-256 is here and whole: its octets are read and compared.
 
         Raises:
             ArchiveDamaged: the index cannot be read.
         """
         with self.reading() as reader:
-            return index.contains(reader, sha256)
+            return index.contains(reader, sha256) and objects.holds(self.layout, sha256)
 
     def path(self, sha256: bytes) -> Path:
         """The file that holds a message that is here; it is not to be changed.
@@ -293,18 +301,21 @@ class Archive:
         """Bring all under tmp/ (their digests go to `staged`); the records the log lacks, and what to tell of each."""
         records: dict[tuple[str, str, str], log.Record] = {}
         added: list[Added] = []
-        new: set[bytes] = set()
+        fresh: set[bytes] = set()
         for item in batch:
             stored = objects.stage(self.layout, item.source, take=item.take)
             staged.append(stored.sha256)
-            duplicate = stored.sha256 in new or index.contains(writer, stored.sha256)
-            added.append(Added(stored.sha256, duplicate))
+            known = index.contains(writer, stored.sha256)
+            # Who hears "duplicate" deletes the message elsewhere: so the octets are looked at, not only the index.
+            duplicate = stored.sha256 in fresh or (known and objects.holds(self.layout, stored.sha256))
+            added.append(Added(stored.sha256, duplicate, restored=known and not duplicate))
             account, unique_id = index.storable(item.account), index.storable(item.unique_id)
             record = log.Record(stored.sha256.hex(), stored.size, account, unique_id, _moment(item.received))
-            if not duplicate:
-                new.add(stored.sha256)
+            if not (known or duplicate):
                 record = msgspec.structs.replace(record, block=stored.block, sums=stored.sums.hex())
-            if not (duplicate and index.has_origin(writer, record)):
+            if not duplicate:
+                fresh.add(stored.sha256)
+            if not (known and index.has_origin(writer, record)):
                 records.setdefault((record.sha256, account, unique_id), record)
         return list(records.values()), added
 

@@ -3,11 +3,12 @@
 Rules: an .eml file is the message octet for octet. An mbox is written as mboxrd (`>From ` quoting can be undone) and,
 like a Maildir, with LF line ends, which is what programs expect there; `exact` keeps the octets. Only a message whose
 every line ends in CRLF is converted, so that nothing is lost. Exporting again into the same Maildir or directory adds
-what is not there yet.
+what is not there yet. Octets are compared with their SHA-256 before they are written; a damaged message is left out.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -34,8 +35,11 @@ class Form(Enum):
     MAILDIR = "maildir"
 
 
+DAMAGED = "is damaged: run pillarbox archive verify"
+"""What to tell of a message whose octets are not those that were added."""
+
 Lost = Callable[[Found, str], None]
-"""Told of a message that could not be read."""
+"""Told of a message that is left out, and why: `is damaged: …`, a predicate for the person who asked."""
 
 
 def to_mbox(archive: Archive, found: Iterable[Found], file: BinaryIO, lost: Lost, *, exact: bool = False) -> int:
@@ -102,7 +106,10 @@ def _read(archive: Archive, message: Found, lost: Lost, *, exact: bool) -> bytes
     try:
         octets = objects.where(archive.layout, message.sha256).read_bytes()
     except (ArchiveError, OSError) as error:
-        lost(message, str(error))
+        lost(message, f"cannot be read: {error}")
+        return None
+    if hashlib.sha256(octets).digest() != message.sha256:
+        lost(message, DAMAGED)
         return None
     pairs = octets.count(b"\r\n")
     if exact or not pairs or octets.count(b"\n") != pairs or octets.count(b"\r") != pairs:

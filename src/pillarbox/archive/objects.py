@@ -3,7 +3,8 @@
 Rules: a message is written under tmp/, made durable there under the name of its SHA-256, and only then recorded in the
 log; it is moved to its place after that. So a message in tmp/ whose record is in the log belongs to the archive and is
 moved by the next writer; one without a record was never acknowledged and is removed. No half file is ever in objects/,
-and no message is held whole in memory.
+and no message is held whole in memory. A file that is missing or damaged is replaced in the same order, when its octets
+come again.
 """
 
 from __future__ import annotations
@@ -90,6 +91,9 @@ def place(layout: Layout, digests: Iterable[bytes]) -> None:
         touched = set()
         for digest in digests:
             target = layout.object(digest)
+            if not target.parent.is_dir():
+                target.parent.mkdir(mode=0o700, exist_ok=True)
+                sync_directory(layout.objects)
             layout.staged(digest).rename(target)
             touched.add(target.parent)
         for directory in touched:
@@ -116,12 +120,20 @@ def recover(layout: Layout, recorded: Callable[[bytes], bool]) -> None:
         for name in os.listdir(layout.tmp):
             path = layout.tmp / name
             digest = named(layout, path) if path.suffix == ".eml" else None
-            if digest is not None and recorded(digest):
+            if digest is not None and recorded(digest) and _is_wanted(layout, digest):
+                make_durable(layout, [digest])
                 place(layout, [digest])
             else:
                 path.unlink()
     except OSError as error:
         raise cannot_write(layout, error) from None
+
+
+def _is_wanted(layout: Layout, digest: bytes) -> bool:
+    """Whether a recorded message under tmp/ belongs in its place: never a damaged one over another."""
+    if holds(layout, digest):
+        return False
+    return not layout.object(digest).exists() or whole(layout.staged(digest), digest)
 
 
 def found(layout: Layout) -> Iterator[Path]:
@@ -156,6 +168,31 @@ def where(layout: Layout, digest: bytes) -> Path:
         if path.exists():
             return path
     raise ArchiveDamaged(f"{layout.object(digest)} is missing; `pillarbox archive verify` says what else is")
+
+
+def whole(path: Path, digest: bytes, turned: tuple[int, int] | None = None) -> bool:
+    """Whether a file has this SHA-256, with one bit (octet, bit) turned if that is given.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    found, start = hashlib.sha256(), 0
+    for piece in pieces(path):
+        if turned is not None and start <= turned[0] < start + len(piece):
+            changed = bytearray(piece)
+            changed[turned[0] - start] ^= 1 << turned[1]
+            piece = bytes(changed)
+        found.update(piece)
+        start += len(piece)
+    return found.digest() == digest
+
+
+def holds(layout: Layout, digest: bytes) -> bool:
+    """Whether a message is in its place with the octets it was recorded with; every octet is read."""
+    try:
+        return whole(layout.object(digest), digest)
+    except OSError:
+        return False  # missing, or on a part of the disk that cannot be read any more
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 from pillarbox.archive import objects
 from pillarbox.archive.archive import Archive
 from pillarbox.archive.layout import sync_directory
-from pillarbox.archive.verify import Finding, Kind, whole
+from pillarbox.archive.verify import Finding, Kind
 
 
 def repair(archive: Archive, finding: Finding) -> bool:
@@ -34,7 +34,7 @@ def repair(archive: Archive, finding: Finding) -> bool:
 
 
 def _message(archive: Archive, path: Path, digest: bytes, octet: int, bit: int) -> bool:
-    if not whole(path, digest, turned=(octet, bit)):
+    if not objects.whole(path, digest, turned=(octet, bit)):
         return False  # something else has happened to it since
     copy = archive.layout.tmp / f"{os.getpid()}-{os.urandom(8).hex()}.part"
     descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -42,7 +42,7 @@ def _message(archive: Archive, path: Path, digest: bytes, octet: int, bit: int) 
         with open(descriptor, "wb") as file:
             file.writelines(objects.pieces(path))
         _turn(copy, octet, bit)
-        if not whole(copy, digest):
+        if not objects.whole(copy, digest):
             return False
         copy.chmod(0o400)
         copy.rename(path)

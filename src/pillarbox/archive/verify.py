@@ -255,7 +255,7 @@ class _Checker:
 
     def _unrecorded(self, path: Path, digest: bytes) -> Finding:
         name = str(path.relative_to(self._layout.root))
-        if whole(path, digest):
+        if objects.whole(path, digest):
             return Finding(
                 Kind.UNRECORDED, name, sha256=digest.hex(), note="the message is whole; --rebuild records it again"
             )
@@ -285,7 +285,7 @@ def check_message(path: Path, record: log.Record) -> tuple[list[tuple[Kind, int 
     if size == record.size and len(wrong) == 1:
         start = wrong[0] * record.block
         bit = blocks.flipped_bit(min(record.block, size - start), wanted[wrong[0]] ^ have[wrong[0]])
-        if bit is not None and whole(path, record.digest, turned=(start + bit[0], bit[1])):
+        if bit is not None and objects.whole(path, record.digest, turned=(start + bit[0], bit[1])):
             return [(Kind.FLIPPED_BIT, start + bit[0], start + bit[0] + 1, bit[1])], size
     for number in wrong:
         end = min((number + 1) * record.block, max(size, record.size))
@@ -293,23 +293,6 @@ def check_message(path: Path, record: log.Record) -> tuple[list[tuple[Kind, int 
     if size != record.size:
         found.append((Kind.DAMAGED, min(size, record.size), max(size, record.size), None))
     return found or [(Kind.DAMAGED, None, None, None)], size
-
-
-def whole(path: Path, digest: bytes, turned: tuple[int, int] | None = None) -> bool:
-    """Whether a file has this SHA-256, with one bit (octet, bit) turned if that is given.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    found, start = hashlib.sha256(), 0
-    for piece in objects.pieces(path):
-        if turned is not None and start <= turned[0] < start + len(piece):
-            changed = bytearray(piece)
-            changed[turned[0] - start] ^= 1 << turned[1]
-            piece = bytes(changed)
-        found.update(piece)
-        start += len(piece)
-    return found.digest() == digest
 
 
 def _differing(name: str, found: bytes, expected: bytes) -> Finding:

@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,7 +37,7 @@ from pillarbox.cli.archive_place import (
 )
 
 if TYPE_CHECKING:
-    from pillarbox.archive import Archive, Incoming
+    from pillarbox.archive import Added, Archive, Incoming
     from pillarbox.archive.search import Found
 
 app = typer.Typer(help="Keep mail in a verifiable archive: add, search, show, export, verify.", no_args_is_help=True)
@@ -62,7 +62,7 @@ def add(
     account: Annotated[str, typer.Option(help="Where this mail comes from, to find it by account: later.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Add messages. What is there already is not added twice; nothing is removed from where it was."""
+    """Add messages. What is there already is not added twice; what is missing or damaged there is restored."""
     for path in paths:
         if str(path) != "-" and not path.exists():
             fail(f"{path} does not exist", 2)
@@ -79,11 +79,18 @@ def add(
         except OSError as error:
             fail(f"{error.filename or 'the archive'}: {error.strerror or error}")
     if as_json:
-        typer.echo(json.dumps({"added": tally.new, "duplicates": tally.known, "skipped": len(skipped)}))
+        counts = {
+            "added": tally.new,
+            "duplicates": tally.known,
+            "restored": tally.restored,
+            "skipped": len(skipped),
+        }
+        typer.echo(json.dumps(counts))
     else:
         already = f"; {plural(tally.known, 'message')} there already" if tally.known else ""
         over = f"; {plural(len(skipped), 'file')} passed over" if skipped else ""
-        typer.echo(f"added {plural(tally.new, 'message')}{already}{over}")
+        again = f"; restored {plural(tally.restored, 'missing or damaged message')}" if tally.restored else ""
+        typer.echo(f"added {plural(tally.new, 'message')}{again}{already}{over}")
 
 
 @app.command(context_settings=WORDS_WITH_MINUS)
@@ -163,15 +170,17 @@ class _Tally:
     """Counts, and shows the count on a terminal."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.new = self.known = 0
+        self.new = self.known = self.restored = 0
         self._clock = clock
         self._next = clock() + _PROGRESS_SECONDS
         self._shown = False
 
-    def count(self, new: int, known: int) -> None:
+    def count(self, added: Sequence[Added]) -> None:
         """So many more."""
-        self.new += new
+        known, restored = sum(one.duplicate for one in added), sum(one.restored for one in added)
+        self.new += len(added) - known - restored
         self.known += known
+        self.restored += restored
         if interactive() and self._clock() >= self._next:
             self._next = self._clock() + _PROGRESS_SECONDS
             self._shown = True
@@ -189,9 +198,7 @@ def _add_all(archive: Archive, incoming: Iterator[Incoming]) -> _Tally:
     size = 0
 
     def flush() -> None:
-        added = archive.add_batch(waiting)
-        duplicates = sum(one.duplicate for one in added)
-        tally.count(len(added) - duplicates, duplicates)
+        tally.count(archive.add_batch(waiting))
         waiting.clear()
 
     try:

@@ -1,10 +1,13 @@
 """`pillarbox archive show` and `export`: reading messages on the terminal, and taking them out.
 
-Rules: in `archive_place`. Only `--raw` prints what a message holds as it is.
+Rules: in `archive_place`. Only `--raw` prints what a message holds as it is. Octets are compared with their
+SHA-256: a damaged message is named, the exit code is 1, and only `--raw` gives it out nevertheless.
 """
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from pillarbox.archive import Archive
     from pillarbox.archive.export import Lost
     from pillarbox.archive.search import Found
+    from pillarbox.archive.view import View
 
 app = typer.Typer()
 
@@ -59,9 +63,9 @@ def show(
         found = get(archive, message)
         path = archive.path(found.sha256)
         if raw:
-            _print_raw(path)
+            _print_raw(found, path)
             return
-        seen = view.view(path, html=html)
+        seen = _viewed(found, path, html=html)
         if save or save_all:
             if not into.is_dir():
                 fail(f"{into} is no directory", 2)
@@ -110,15 +114,21 @@ def export(
 
     if form not in {one.value for one in Form}:
         fail(f"--format {form} is not known; write eml, mbox or maildir", 2)
+    if str(target) == "-" and Form(form) is not Form.MBOX:
+        fail(f"--format {form} makes a directory, and standard output (-) can only take an mbox; name a directory", 2)
     lost: list[str] = []
 
     def tell(message: Found, why: str) -> None:
         lost.append(message.sha256.hex())
-        note(f"warning: {message.sha256.hex()[:10]}: left out: {why}")
+        note(f"warning: message {message.sha256.hex()[:10]} {why}; it is left out")
 
     with opened(place) as archive:
         try:
             found = matching(archive, query_of(query))
+            first = next(found, None)
+            if first is None:
+                fail("nothing matches; nothing was written")
+            found = itertools.chain([first], found)
             if Form(form) is Form.MBOX:
                 count = _to_mbox(archive, found, target, tell, exact=exact)
             else:
@@ -143,15 +153,41 @@ def _to_mbox(archive: Archive, found: Iterable[Found], target: Path, lost: Lost,
     try:
         with unfinished.open("wb") as file:
             count = to_mbox(archive, found, file, lost, exact=exact)
-        unfinished.rename(target)
+        if count:
+            unfinished.rename(target)
     finally:
         unfinished.unlink(missing_ok=True)
     return count
 
 
-def _print_raw(path: Path) -> None:
+def _viewed(found: Found, path: Path, *, html: bool) -> View:
+    from pillarbox.archive import objects, view
+
+    try:
+        if not objects.whole(path, found.sha256):
+            fail(f"{_damaged(found)}; --raw prints its octets as they are")
+        return view.view(path, html=html)
+    except OSError as error:
+        fail(f"{path}: {error.strerror}")
+
+
+def _print_raw(found: Found, path: Path) -> None:
     from pillarbox.archive.objects import pieces
 
-    for piece in pieces(path):
-        sys.stdout.buffer.write(piece)
-    sys.stdout.buffer.flush()
+    digest = hashlib.sha256()
+    try:
+        for piece in pieces(path):
+            digest.update(piece)
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        fail(f"{error.filename or path}: {error.strerror}")
+    if digest.digest() != found.sha256:
+        note(f"warning: {_damaged(found)}")
+        raise typer.Exit(FAILED)
+
+
+def _damaged(found: Found) -> str:
+    from pillarbox.archive.export import DAMAGED
+
+    return f"message {found.sha256.hex()[:10]} {DAMAGED}"

@@ -1,7 +1,9 @@
 """Delivers into the archive: exactly once, because adding what is there already changes nothing.
 
 Rules: messages are staged in the archive's own incoming directory, so that it keeps the very file with a link instead
-of a copy; the archive's own order of writing makes a batch durable before it is acknowledged; octets stay exact.
+of a copy; the archive's own order of writing makes a batch durable before it is acknowledged; octets stay exact. A
+message that is known already is acknowledged only after its octets were read in the archive and compared; where they
+are missing or damaged they are stored again.
 
 Elsewhere: everything about the archive itself (`pillarbox.archive`).
 """
@@ -11,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pillarbox.archive import objects
 from pillarbox.archive.archive import Archive, Incoming
 from pillarbox.archive.errors import ArchiveBusy, ArchiveError, ArchiveFull
 from pillarbox.fetch.destination import Delivered, DestinationError, Failed, LineEnds, Staged, Sure
@@ -55,7 +58,7 @@ class ArchiveDestination:
             self._archive = None
 
     def find(self, staged: Staged) -> str | None:
-        """The SHA-256 of the message if the archive holds it.
+        """The SHA-256 of the message if the archive holds it whole.
 
         Raises:
             DestinationError: the archive cannot be read.
@@ -63,11 +66,13 @@ class ArchiveDestination:
         try:
             if not self._opened().contains(staged.sha256):
                 return None
-            if staged.path.exists():
+            if staged.path.is_file() and objects.whole(staged.path, staged.sha256):
                 # It may be there from another account only; this one is to be remembered, too.
                 self._opened().add_batch([_incoming(staged)])
         except ArchiveError as error:
             raise _problem(error) from None
+        except OSError as error:
+            raise DestinationError(f"{staged.path}: {error.strerror}", temporary=True) from None
         return staged.sha256.hex()
 
     def deliver(self, batch: Sequence[Staged]) -> list[Delivered | Failed]:

@@ -23,7 +23,7 @@ _ADVICE: Mapping[int, tuple[str, str, bool]] = {
     # errno: what happened, what to do, whether waiting may help
     errno.ENOSPC: ("the disk is full", "free some space; nothing was lost, and fetching goes on by itself", True),
     errno.EDQUOT: ("the disk quota is used up", "free some space or raise the quota; nothing was lost", True),
-    errno.EFBIG: ("the file would get larger than is allowed", "raise the limit (ulimit -f), or use a Maildir", False),
+    errno.EFBIG: ("the file would get larger than is allowed", "raise the limit (ulimit -f, or the disk's own)", False),
     errno.EROFS: ("the file system is read-only", "mount it writable, or name another place", False),
     errno.EACCES: ("permission denied", "let this user write there, or name another place", False),
     errno.EPERM: ("the operation is not permitted", "let this user write there, or name another place", False),
