@@ -75,7 +75,7 @@ def test_a_login_that_fails_leaves_nothing(server: ScriptedServer, files: FetchF
 def test_a_destination_that_fails_leaves_nothing(server: ScriptedServer, files: FetchFiles) -> None:
     (files.base / "file").write_text("")
     before = files.config.read_text()
-    where = answers(server, files, path=str(files.base / "file" / "in"))
+    where = answers(server, files, path=str(files.base / "file"))
     files.run("add", "ada@example.org", "--yes", "--password-stdin", *where, given="open-sesame\n", code=1)
     assert files.config.read_text() == before
     assert not (files.base / "kept").exists()
@@ -129,6 +129,8 @@ def test_nobody_asked_no_doubtful_server_is_taken(files: FetchFiles, monkeypatch
         (["ada@h", "--url", "pops://h", "--password-command", "x", "--set", "nonsense"], "KEY=VALUE"),
         (["ada@h", "--url", "pops://h", "--password-command", "x", "--to", "lmtp"], "--recipient is not given"),
         (["ada@h", "--url", "pops://h", "--oauth", "google"], "--client-id is not given"),
+        (["ada@h", "--url", "pops://h", "--keep-days", "5"], "add --delete"),
+        (["notanaddress"], "no mail address"),
     ],
 )
 def test_what_is_missing_is_said(files: FetchFiles, options: list[str], words: str) -> None:
@@ -162,3 +164,37 @@ def test_a_file_that_is_broken_is_mended_first(files: FetchFiles) -> None:
     files.config.write_text("nonsense\n")
     files.run("add", "ada@h", "--yes", "--url", "pops://h", "--password-command", "x", code=1)
     assert files.config.read_text() == "nonsense\n"
+
+
+def test_nobody_there_to_answer_is_told_the_option(files: FetchFiles) -> None:
+    given = ["ada@h", "--url", "pops://h", "--name", "ada"]
+    said = files.run("add", *given, code=2).stderr
+    assert "nobody is there to answer: give --password-file" in said
+    assert "Looking for" not in files.run("add", "notanaddress", "--yes", code=2).stderr
+
+
+def test_relative_paths_start_at_the_file_and_are_named_in_full(server: ScriptedServer, files: FetchFiles) -> None:
+    where = ("ada@example.org", "--yes", "--password-stdin", *answers(server, files, set="tls.ca_file=ours.pem"))
+    said = files.run("add", *where, given="open-sesame\n", code=2).stderr
+    assert f"there is no file {files.base / 'ours.pem'}" in said
+    (files.base / "ours.pem").write_bytes(server.ca.read_bytes())
+    files.run("add", *where, given="open-sesame\n")
+    files.run("run", "--once")
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_certificate_that_nobody_vouches_for(server: ScriptedServer, files: FetchFiles, trusted: bool) -> None:
+    """The password is not asked again: the key seen may be trusted, or nothing is added."""
+    before = files.config.read_text()
+    given = ("ada@example.org", "--name", "ada", *answers(server, files, set=""))
+    typed = f"open-sesame\nn\n{'y' if trusted else 'n'}\n"
+    done = files.run("add", *given, given=typed, code=0 if trusted else 1)
+    assert done.stderr.count("The password") == 1
+    if trusted:
+        assert tomllib.loads(files.config.read_text())["account"]["ada"]["tls"] == {"verify": "first use"}
+        files.run("run", "--once")
+        assert files.mail() == Counter(MAIL)
+    else:
+        assert "--set tls.ca_file=FILE" in done.stderr
+        assert files.config.read_text() == before
+        assert not (files.base / "kept").exists()

@@ -29,10 +29,41 @@ def test_what_a_kind_of_destination_needs(tmp_path: Path) -> None:
     assert pipe == {"to": "pipe", "command": ["procmail", "-d", "a b"]}
     lmtp = destination(ask, "ada", Kind.LMTP, {"recipient": "ada@example.org"})
     assert lmtp == {"to": "lmtp", "socket": "/run/dovecot/lmtp", "recipient": "ada@example.org"}
-    place = tmp_path / "made" / "in"
+    place = tmp_path / "in"
     assert destination(ask, "ada", None, {"path": str(place)}) == {"to": "maildir", "path": str(place)}
-    assert place.parent.is_dir()
     assert not place.exists()
+
+
+def test_a_directory_that_somebody_named_has_to_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may be a disk that is off; the place that is ours to choose is made."""
+    with pytest.raises(typer.Exit):
+        destination(Asker(yes=True), "ada", None, {"path": str(tmp_path / "off" / "in")})
+    assert f"mkdir -p {tmp_path / 'off'}" in capsys.readouterr().err
+    assert not (tmp_path / "off").exists()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert destination(Asker(yes=True), "ada", None, {})["path"] == "~/Mail/ada"
+    assert (tmp_path / "Mail").is_dir()
+
+
+@pytest.mark.parametrize("command", ["cat > /dev/null", "a | b", "a; b", "a && b", "cat $HOME", "a `b`", "ls *"])
+def test_a_command_for_a_shell_needs_one(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit):
+        destination(Asker(yes=True), "ada", Kind.PIPE, {"command": command})
+    assert "--set deliver.shell=true" in capsys.readouterr().err
+    settled = {"shell": True}
+    made = destination(Asker(yes=True), "ada", Kind.PIPE, {"command": command}, settled)
+    assert made == {"to": "pipe", "command": [command], "shell": True}
+
+
+def test_what_is_quoted_or_settled_needs_no_shell(capsys: pytest.CaptureFixture[str]) -> None:
+    made = destination(Asker(yes=True), "ada", Kind.PIPE, {"command": "a 'b > c' \"d;e\" f\\*"})
+    assert made["command"] == ["a", "b > c", "d;e", "f*"]
+    assert destination(Asker(yes=True), "ada", Kind.PIPE, {}, {"command": ["a", ">"]})["command"] == ["a", ">"]
+    with pytest.raises(typer.Exit):
+        destination(Asker(yes=True), "ada", Kind.PIPE, {"command": "a 'b"})
+    assert "quote" in capsys.readouterr().err
 
 
 def test_paths_are_meant_from_where_the_person_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,3 +49,10 @@ def test_no_file(tmp_path: Path) -> None:
     files = FetchFiles(tmp_path)
     files.config.unlink()
     assert "there is no such file" in files.run("check", code=1).stderr
+
+
+def test_a_directory_instead_of_a_file(tmp_path: Path) -> None:
+    files = FetchFiles(tmp_path)
+    files.config.unlink()
+    files.config.mkdir()
+    assert f"name the file in it: {files.config / 'fetch.toml'}" in files.run("check", code=1).stderr

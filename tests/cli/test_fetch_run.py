@@ -326,3 +326,29 @@ def test_on_a_terminal_there_is_a_picture(server: ScriptedServer, files: FetchFi
     assert b"ada: 5 messages (" in shown
     assert b"\x1b[?25l" in shown  # the cursor was hidden, and is there again
     assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l")
+
+
+def test_ctrl_c_twice_gives_the_terminal_back(files: FetchFiles) -> None:
+    """The first one is answered at once, the second one ends at once and leaves a cursor that can be seen."""
+    many = [mail(number, 20_000) for number in range(1, 40)]
+    with ScriptedServer(many, tls="none", faults=["stall at octet 100 of RETR 30"]) as server:
+        files.add(server)
+        ours, theirs = pty.openpty()
+        command = [sys.executable, "-c", "from pillarbox.cli import fetch; fetch.app()", "run", "--once"]
+        process = subprocess.Popen(
+            [*command, "--config", str(files.config)], stdin=theirs, stdout=theirs, stderr=theirs,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+        )  # fmt: skip
+        os.close(theirs)
+        shown = b""
+        interrupted = 0
+        with contextlib.suppress(OSError):  # the other end is closed: the end of it
+            while piece := os.read(ours, 4096):
+                shown += piece
+                if (not interrupted and len(server.retrieved) >= 29) or (interrupted == 1 and b"Ctrl-C again" in shown):
+                    interrupted += 1
+                    process.send_signal(signal.SIGINT)
+        os.close(ours)
+        assert process.wait(PATIENCE) == 130
+    assert b"ending after the messages under way; Ctrl-C again ends at once" in shown
+    assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l")

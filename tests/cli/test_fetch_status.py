@@ -48,7 +48,7 @@ def test_health_that_cannot_be_told_is_unknown(files: FetchFiles) -> None:
     (files.state).mkdir(exist_ok=True)
     (files.state / "status.sqlite").write_bytes(b"nonsense" * 100)
     assert files.run("health", code=3).stdout.startswith("UNKNOWN - ")
-    assert "damaged" in files.run("status", code=1).stderr
+    assert "the status file is damaged" in files.run("status", code=1).stderr
     files.config.write_text("nonsense")
     assert files.run("health", code=3).stdout.startswith(f"UNKNOWN - {files.config}:1")
     files.config.write_text("")
@@ -79,3 +79,9 @@ def test_a_run_is_noted(tmp_path: Path) -> None:
         files.add(server)
         files.run("run", "--once")
     assert "(fine), 1 message (" in files.run("status").stdout
+
+
+def test_one_is_no_plural(files: FetchFiles) -> None:
+    note(files, "ada", hours=1 / HOUR, fetched=1)
+    said = files.run("status", "ada").stdout
+    assert "1 second ago (fine), 1 message (1000 octets) in 1 run," in said

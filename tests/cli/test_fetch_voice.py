@@ -114,3 +114,15 @@ def test_a_reader_that_has_gone_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> 
     SentenceVoice(say=gone, complain=gone).emit(FAILED)
     monkeypatch.setattr(typer, "echo", gone)
     JsonVoice(lambda: 0.0).emit(FAILED)
+
+
+def test_results_of_an_interrupted_run_say_so() -> None:
+    said: list[str] = []
+    voice = SentenceVoice(say=said.append, complain=said.append, empty=False)
+    voice.tell("fetching 1 account")
+    voice.ending()
+    voice.emit(ended())
+    voice.emit(FAILED)
+    assert said[:2] == ["fetching 1 account", "ending after the messages under way; Ctrl-C again ends at once"]
+    assert all(line.endswith("; interrupted: the rest comes next time") for line in said[2:])
+    assert len(said) == 4

@@ -47,7 +47,7 @@ def test_each_command_of_a_group_has_one_too(group: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["sever"], "No such command 'sever'. Did you mean 'serve'?"),
+        (["sever"], "No such command 'sever'. Did you mean 'serve'"),
         (["zzz"], "No such command 'zzz'"),
         (["serve", "--confg", "x"], "No such option: --confg"),
         (["serve", "--config"], "requires an argument"),

@@ -105,3 +105,21 @@ def test_it_can_be_looked_into_without_the_lock(tmp_path: Path) -> None:
         reader.close()
     with pytest.raises(JournalError):
         read_only(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE account SET name = CAST(x'ff00fe' AS TEXT)",
+        "INSERT INTO message (key, state, size, seen_at, changed_at) VALUES (x'61', 99, 1, 0, 0)",
+    ],
+)
+def test_what_nobody_can_have_written_is_damage(tmp_path: Path, damage: str) -> None:
+    with Journal(tmp_path, "ada") as journal:
+        path = journal.path
+    connection = sqlite3.connect(path)
+    connection.execute(damage)
+    connection.commit()
+    connection.close()
+    with pytest.raises(JournalError, match="damaged"), Journal(tmp_path, "ada") as journal:
+        journal.known()

@@ -170,3 +170,23 @@ def test_a_slow_server_keeps_nobody_else_waiting(server: ScriptedServer, tmp_pat
         assert "bob" not in names(running.results)
         held.set()
         running.wait(lambda results: "bob" in names(results))
+
+
+def test_beginning_changing_and_ending_are_told(server: ScriptedServer, tmp_path: Path) -> None:
+    told: list[str] = []
+    accounts = [of(server, tmp_path, "ada"), of(server, tmp_path, "bob", every=60.0)]
+    running = Running(tmp_path, accounts[:1])
+    running.service = Service(
+        running.fetcher(accounts[:1]), accounts[:1], events=running.sink, chance=lambda: 1.0, ended=running._ended,
+        told=told.append,
+    )  # fmt: skip
+    running._thread = threading.Thread(target=running.service.forever)
+    with running:
+        running.wait(lambda results: len(results) == 1)
+        running.service.soon(lambda: running.service.reload(running.fetcher(accounts), accounts))
+        running.wait(lambda results: len(results) == 2)
+    assert told == [
+        "fetching 1 account, every 3600 seconds",
+        "the file is taken anew: fetching 2 accounts, every 60 to 3600 seconds",
+        "fetching has ended",
+    ]

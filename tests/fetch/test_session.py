@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.fetch.accounts import account, fetched, mail, run
 
-from pillarbox.events import ServerMisbehaved
+from pillarbox.events import MessageSkipped, ServerMisbehaved
 from pillarbox.fetch import AT_ONCE
 from pillarbox.testing.behaviour import Behaviour
 from pillarbox.testing.scripted import ScriptedServer
@@ -113,3 +113,27 @@ def test_where_replies_do_not_fit_nothing_is_deleted_and_nothing_else_believed(
             run(account(server, tmp_path, delete_after=AT_ONCE))
         assert fetched(tmp_path) == Counter(sent)
         assert not server.messages
+
+
+def test_what_comes_shorter_than_it_is_listed_is_delivered_told_and_never_deleted(tmp_path: Path) -> None:
+    with ScriptedServer(MAIL, tls="none", faults=["shorten 100 at RETR 3"]) as server:
+        ours = account(server, tmp_path, delete_after=AT_ONCE)
+        result, sink = run(ours)
+        assert (result.fetched, result.deleted) == (5, 4)
+        assert ["octets came" in event.reason for event in sink.of(MessageSkipped)] == [True]
+        result, _ = run(ours)
+        assert (result.fetched, result.deleted) == (0, 0)
+        assert len(server.messages) == 1
+
+
+def test_where_sizes_are_estimates_it_is_deleted_as_any_other(tmp_path: Path) -> None:
+    with ScriptedServer(MAIL, tls="none", faults=["shorten 100 at RETR 3"]) as server:
+        result, _ = run(account(server, tmp_path, delete_after=AT_ONCE, exact_sizes=False))
+        assert (result.fetched, result.deleted) == (5, 5)
+
+
+def test_messages_that_are_counted_and_not_listed_are_no_success(tmp_path: Path) -> None:
+    with ScriptedServer(MAIL, tls="none", behaviour=Behaviour(listing=lambda lines: [])) as server:
+        result, _ = run(account(server, tmp_path))
+        assert not result.ok
+        assert str(result.error).startswith("the server says it has 5 messages, and lists 0")

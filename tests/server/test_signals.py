@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 
 import pytest
 
@@ -47,7 +48,8 @@ def test_handlers_are_restored() -> None:
 def test_a_signal_before_the_wait_is_not_lost() -> None:
     with SignalWaiter(CAUGHT) as waiter:
         with blocked():
-            os.kill(os.getpid(), signal.SIGUSR1)
+            # To this thread: one for the process would go to any other thread that does not block it.
+            signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
             assert waiter.wait(0, ()) == ([], set())
         assert waiter.wait(None, ()) == ([signal.SIGUSR1], set())
 

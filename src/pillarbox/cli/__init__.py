@@ -13,23 +13,9 @@ from typing import Annotated
 
 import typer
 
-COMMANDS = (
-    "serve",
-    "quickstart",
-    "account",
-    "app-password",
-    "breach",
-    "guard",
-    "config",
-    "fetch",
-    "archive",
-    "test-server",
-    "torture",
-    "lab",
-)
-"""Each is a module here: with `app` for a group of commands, or, for those below, with a function `command`."""
-
 _SINGLE = ("serve", "quickstart", "test-server", "torture")
+COMMANDS = (*_SINGLE, "account", "app-password", "breach", "guard", "config", "fetch", "archive", "lab")
+"""Each is a module here: the single ones with a function `command`, the others with `app` for a group of commands."""
 
 _INTERRUPTED = 130
 """What a shell expects of a program that Ctrl-C has ended before it could do its work."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pillarbox.fetch.settings import FetchAccount
 
 _TRIES = 3
+_TRUST = "--set tls.ca_file=FILE names whom to trust, --set 'tls.verify=\"first use\"' takes the key seen now"
 
 Account = dict[str, Any]
 """An account's table. `Any`: what TOML can hold."""
@@ -70,6 +71,8 @@ def add(
     config: ConfigOption = None,
 ) -> None:
     """Add an account: look for its server, ask what is not given, try it out, and write it into the file."""
+    if keep_days and not delete:
+        fail("--keep-days says when messages are deleted on the server: add --delete", WRONG_USE)
     ask = Asker(yes=yes)
     place = find_config(config)
     known = read_file(place).account if place.exists() else {}
@@ -92,13 +95,22 @@ def add(
         kept = password_place(ask, account, name, place, given, password_command, from_stdin=password_stdin)
     with _tidy(kept):
         answers = {"path": path, "command": command, "host": host, "socket": socket, "recipient": recipient}
-        account["deliver"] = destination(ask, name, to, answers)
+        chosen: Account = {}
+        for text in more or ():
+            _set(chosen, text)
+        settled = chosen.pop("deliver", None) or {}
+        if not isinstance(settled, dict):
+            fail("--set deliver: it is a table: write deliver.KEY=VALUE", WRONG_USE)
+        account["deliver"] = destination(ask, name, to, answers, settled)
         if delete is None:
-            delete = ask.agreed("Delete messages on the server once they are safe?", default=False)
+            delete = ask.agreed(
+                "Delete messages on the server once they are safe?", default=False, option="--delete or --keep"
+            )
         if delete:
             account |= {"delete": "after delivery"} | ({"keep_days": keep_days} if keep_days else {})
-        for text in more or ():
-            _set(account, text)
+        for key, value in chosen.items():
+            both = isinstance(value, dict) and isinstance(account.get(key), dict)
+            account[key] = {**account[key], **value} if both else value
         _write(ask, place, name, account, kept, way, test=test)
 
 
@@ -176,13 +188,15 @@ def _write(ask: Asker, place: Path, name: str, account: Account, kept: Kept | No
 
     try:
         before = read_text(place)
-        after = with_account(before, name, account)
+        with_account(before, name, account)  # that it can be added is known before anything is tried
         made = _built(before, name, table_text(name, account), place)
         if test:
             if "oauth" in account:
                 _log_in(place, made, account, way)
-            _try(ask, made, kept)
-        replace_text(place, before, after)
+            while not _works(ask, made, kept):
+                account["tls"] = {**account.get("tls", {}), "verify": "first use"}
+                made = _built(before, name, table_text(name, account), place)
+        replace_text(place, before, with_account(before, name, account))
     except CannotAdd as error:
         fail(str(error))
     except OSError as error:
@@ -203,13 +217,17 @@ def _built(before: str, name: str, table: str, place: Path) -> FetchAccount:
         file = Path(directory) / "new.toml"
         file.write_text(head + table, encoding="utf-8")
         try:
-            (made,) = accounts_file.load(file).accounts
+            read = accounts_file.read(file, base=place.parent.absolute())
+            (made,) = accounts_file.build(read).accounts
         except ConfigError as error:
             fail_with(
                 [Problem(one.key.replace(f"account.{name}.", ""), one.what, one.instead) for one in error.problems]
             )
         except ValueError:
             fail("an account that is not enabled cannot be tried: add it without `enabled`", WRONG_USE)
+    ca_file = read.account[name].tls.ca_file
+    if ca_file is not None and not ca_file.is_file():
+        fail(f"tls.ca_file: there is no file {ca_file}; nothing was added", WRONG_USE)
     return made.account
 
 
@@ -221,8 +239,11 @@ def _log_in(place: Path, made: FetchAccount, account: Account, way: Way) -> None
     get_tokens(made.auth.application, token_file(made.journals.parent, made.name), way)
 
 
-def _try(ask: Asker, made: FetchAccount, kept: Kept | None) -> None:
-    """Try login and destination; a password that was typed may be typed again. Ends the command when it fails."""
+def _works(ask: Asker, made: FetchAccount, kept: Kept | None) -> bool:
+    """Try login and destination; a password that was typed may be typed again. Ends the command when it fails.
+
+    Returns: True; False when its key is to be trusted as it is seen now.
+    """
     from pillarbox.fetch.trial import try_account
 
     for left in reversed(range(_TRIES)):
@@ -234,7 +255,14 @@ def _try(ask: Asker, made: FetchAccount, kept: Kept | None) -> None:
             note(f"It works: {messages(trial.messages)} ({octets(trial.octets)}) on the server.")
             if not trial.unique_ids:
                 note("This server gives no unique-ids: what it holds is downloaded at each run to be recognised.")
-            return
-        if not (left and kept is not None and ask.retries() and ask.agreed(f"{trial.login}. Try again?", default=True)):
+            return True
+        if trial.certificate:
+            note(f"{trial.login}.")
+            if ask.agreed("Trust the key seen now, and later no other (first use)?", default=False):
+                return False
+            fail(f"the certificate is not trusted, nothing was added: {_TRUST}")
+        if not (left and ask.retries() and ask.agreed(f"{trial.login}. Try again?", default=True)):
             fail(f"{trial.login}; nothing was added")
-        kept.keep(ask.secret("The password", from_stdin=False))
+        if trial.password and kept is not None:
+            kept.keep(ask.secret("The password", from_stdin=False))
+    raise AssertionError  # the last try ends above

@@ -9,12 +9,13 @@ Elsewhere: what is done with the answers (`fetch_add`).
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 ISPDB = "https://autoconfig.thunderbird.net/v1.1"
 """Mozilla's list of mail servers. It is shown the domain of the address, never the address."""
+
+A = TypeVar("A")
 
 Discover = Callable[[str, str], "Discovery"]
 """Looks for the servers of an address, with a public list ("" for none)."""
@@ -68,7 +71,7 @@ class Asker:
             if not default:
                 self._missing(option)
             return default
-        return str(typer.prompt(question, default=default or None, err=True)).strip()
+        return str(_answer(option, lambda: typer.prompt(question, default=default or None, err=True))).strip()
 
     def choice(self, question: str, option: str, choices: Sequence[str], default: str) -> str:
         """One of some words."""
@@ -78,9 +81,11 @@ class Asker:
                 return answer
             note(f"That is none of them: {answer}")
 
-    def agreed(self, question: str, *, default: bool) -> bool:
+    def agreed(self, question: str, *, default: bool, option: str = "--yes") -> bool:
         """Yes or no."""
-        return default if self._yes else typer.confirm(question, default=default, err=True)
+        if self._yes:
+            return default
+        return _answer(option, lambda: typer.confirm(question, default=default, err=True))
 
     def secret(self, question: str, *, from_stdin: bool) -> str:
         """A password: from standard input, or typed without being shown."""
@@ -91,7 +96,7 @@ class Asker:
             return given
         if self._yes:
             self._missing("--password-stdin")
-        return str(typer.prompt(question, hide_input=True, err=True))
+        return str(_answer("--password-stdin", lambda: typer.prompt(question, hide_input=True, err=True)))
 
     def retries(self) -> bool:
         """Whether somebody is there who could correct something."""
@@ -101,8 +106,23 @@ class Asker:
         fail(f"nobody is asked with --yes, and {option} is not given", WRONG_USE)
 
 
+def _answer(option: str, ask: Callable[[], A]) -> A:
+    """What is answered. Ends the command where nobody is there to answer."""
+    try:
+        return ask()
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise  # Ctrl-C
+        typer.echo(err=True)
+        fail(f"nobody is there to answer: give {option}", WRONG_USE)
+
+
 def find_server(ask: Asker, address: str, discover: Discover, ispdb: str) -> Proposal | None:
     """Look for the server of an address, and let somebody choose. None when there is none to choose from."""
+    if not all(address.rpartition("@")[::2]):
+        fail(
+            f"{address} is no mail address: write one such as ada@example.org, or name the server with --url", WRONG_USE
+        )
     note(f"Looking for the mail server of {address.rpartition('@')[2]} …")
     try:
         found = discover(address, ispdb)
@@ -129,29 +149,62 @@ def _shown(one: Proposal) -> str:
     return f"{one.url}, user {one.user}, {one.auth.value} (said by {one.source.value}{doubt})"
 
 
-def destination(ask: Asker, name: str, to: Kind | None, given: dict[str, str]) -> dict[str, Any]:
-    """The table `deliver`: what its kind needs. `Any`: what TOML can hold."""
+def destination(
+    ask: Asker, name: str, to: Kind | None, given: dict[str, str], settled: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The table `deliver`: what its kind needs, and what is settled already. `Any`: what TOML can hold."""
+    settled = settled or {}
     kind = to or Kind(ask.choice("Where does the mail go?", "--to", [kind.value for kind in Kind], "maildir"))
     table: dict[str, Any] = {"to": kind.value}
     for setting, question, default in _NEEDS[kind]:
+        if setting in settled:
+            continue
         answer = ask.text(question, f"--{setting}", given.get(setting, ""), default.format(name=name))
         if setting == "command":
-            table[setting] = shlex.split(answer)
+            table[setting] = _words(answer, shell=settled.get("shell") is True)
         else:
             table[setting] = absolute(answer) if setting in ("path", "socket") else answer
         if setting == "path":
-            _make_parent(ask, Path(table["path"]).expanduser().parent)
-    return table
+            _make_parent(ask, Path(table["path"]).expanduser().parent, named=bool(given.get("path")))
+    return {**table, **settled}
 
 
-def _make_parent(ask: Asker, directory: Path) -> None:
-    """Destinations are made where they are missing, the directory they are in is not: it may be a disk that is off."""
-    if directory.is_dir() or not ask.agreed(f"There is no directory {directory}. Make it?", default=True):
+def _words(command: str, *, shell: bool) -> list[str]:
+    """A program and its arguments; with a shell one text. Ends the command where a shell is missing."""
+    if shell:
+        return [command]
+    found = _FOR_A_SHELL.search(_QUOTED.sub("", command))
+    if found:
+        fail(
+            f"--command: {found[0]} means something to a shell only, and none reads the command: add "
+            '--set deliver.shell=true, or give a list: --set \'deliver.command=["PROGRAM", "ARGUMENT"]\'',
+            WRONG_USE,
+        )
+    try:
+        return shlex.split(command)
+    except ValueError:
+        fail(f"--command: a quote is not closed: {command}", WRONG_USE)
+
+
+def _make_parent(ask: Asker, directory: Path, *, named: bool) -> None:
+    """Destinations are made where they are missing, the directory they are in is not: it may be a disk that is off.
+
+    Only where somebody agrees, or where the place was ours to choose, is it made.
+    """
+    if directory.is_dir():
+        return
+    if named and not ask.retries():
+        fail(f"there is no directory {directory}: mkdir -p {shlex.quote(str(directory))}")
+    if not ask.agreed(f"There is no directory {directory}. Make it?", default=True):
         return
     try:
         directory.mkdir(parents=True, mode=0o700)
     except OSError as error:
         fail(f"{directory}: {error.strerror}: choose another place")
+
+
+_QUOTED = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*"|\\.""", re.DOTALL)
+_FOR_A_SHELL = re.compile(r"[><|;&$`*]")
 
 
 def absolute(path: str) -> str:

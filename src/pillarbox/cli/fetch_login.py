@@ -104,10 +104,10 @@ def _show(address: str) -> None:
 def read_file(path: Path) -> FetchFile:
     """The file as it stands. Ends the command with its problems."""
     from pillarbox.cli.config import fail as fail_with
-    from pillarbox.config import ConfigError, load_as
-    from pillarbox.fetch.schema import FetchFile
+    from pillarbox.config import ConfigError
+    from pillarbox.fetch import accounts_file
 
     try:
-        return load_as(FetchFile, path)
+        return accounts_file.read(path)
     except ConfigError as error:
         fail_with(error.problems)

@@ -1,4 +1,4 @@
-"""The moving picture of `pillarbox fetch run` on a terminal: a line for each account under way, and one for all.
+"""The moving picture of `pillarbox fetch run --once` on a terminal: a line for each account under way, and one for all.
 
 Rules: threads that fetch only leave their newest numbers here, and never wait; drawing happens a few times a second;
 lines of text stand above the picture, which is gone when the runs are over.
@@ -6,6 +6,8 @@ lines of text stand above the picture, which is gone when the runs are over.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 from types import TracebackType
 from typing import Self
@@ -19,6 +21,7 @@ from rich.text import Text
 from pillarbox.fetch import FetchProgress, RunResult
 
 _A_SECOND = 8.0  # pictures
+_SHOW_CURSOR = b"\x1b[?25h\r\n"
 _TOTAL = "all accounts"
 
 
@@ -62,6 +65,11 @@ class Picture:
     def line(self, text: str) -> None:
         """Write a line above the picture."""
         self._console.print(Text(text), highlight=False, soft_wrap=True)
+
+    def give_back(self) -> None:
+        """Show the cursor again, now, without waiting for any lock: for a process that ends in a signal handler."""
+        with contextlib.suppress(OSError, ValueError):
+            os.write(self._console.file.fileno(), _SHOW_CURSOR)
 
     def _draw(self) -> RenderableType:
         with self._guard:

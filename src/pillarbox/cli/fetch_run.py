@@ -85,8 +85,11 @@ def _fetch(
             chance=random.random,
             progress=picture.progress if picture else None,
             ended=picture.ended if picture else lambda result: None,
+            told=voice.tell,
+            ending=voice.ending,
         )
-        with _signals(service, lambda: None if once else _reload(service, path, names, voice)):
+        reload = (lambda: None) if once else lambda: service.soon(lambda: _reload(service, path, names, voice))
+        with _signals(service, reload, picture.give_back if picture else lambda: None):
             if not once:
                 service.forever()
                 return 0
@@ -108,10 +111,15 @@ def _voice(picture: Picture | None, *, once: bool, json: bool, quiet: bool) -> V
 
 
 @contextmanager
-def _signals(service: Service, reload: Callable[[], None]) -> Iterator[None]:
+def _signals(service: Service, reload: Callable[[], None], give_back: Callable[[], None]) -> Iterator[None]:
+    def end_at_once(number: int, frame: FrameType | None) -> None:
+        # What is under way is cut off, as by a power failure; the journals are made for that.
+        give_back()
+        os._exit(_AT_ONCE)
+
     def stop(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, _end_at_once)
-        signal.signal(signal.SIGTERM, _end_at_once)
+        signal.signal(signal.SIGINT, end_at_once)
+        signal.signal(signal.SIGTERM, end_at_once)
         service.stop()
 
     handlers: dict[int, Callable[[int, FrameType | None], None]] = {
@@ -126,11 +134,6 @@ def _signals(service: Service, reload: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, old in before.items():
             signal.signal(number, old)
-
-
-def _end_at_once(number: int, frame: FrameType | None) -> None:
-    # What is under way is cut off, as by a power failure; the journals are made for that.
-    os._exit(_AT_ONCE)
 
 
 def _reload(service: Service, path: Path, names: list[str] | None, voice: Voice) -> None:

@@ -97,7 +97,8 @@ def _sentence(standing: Standing, now: float) -> str:
     if standing.error:
         success = standing.last_success
         parts.append("never a success" if success is None else f"last success {_ago(now - success)}")
-    parts.append(f"{messages(standing.fetched)} ({octets(standing.octets)}) in {standing.runs} runs")
+    runs = f"{standing.runs:,} run{'' if standing.runs == 1 else 's'}"
+    parts.append(f"{messages(standing.fetched)} ({octets(standing.octets)}) in {runs}")
     if standing.pending:
         parts.append(f"{standing.pending} still to be deleted on the server")
     if standing.quarantined:
@@ -110,7 +111,8 @@ def _ago(seconds: float) -> str:
     for length, unit in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit} ago"
-    return f"{max(0.0, seconds):.0f} seconds ago"
+    rest = max(0, round(seconds))
+    return f"{rest} second{'' if rest == 1 else 's'} ago"
 
 
 def _described(standing: Standing) -> dict[str, object]:

@@ -31,6 +31,8 @@ from pillarbox.fetch.advice import advice
 from pillarbox.watch.clean import clean
 from pillarbox.watch.render import JsonLines
 
+ENDING = "ending after the messages under way; Ctrl-C again ends at once"
+
 Write = Callable[[str], None]
 
 
@@ -39,6 +41,14 @@ class Voice(Protocol):
 
     def emit(self, event: Event) -> None:
         """Tell of an event."""
+        ...
+
+    def tell(self, text: str) -> None:
+        """Say how it goes on as a whole."""
+        ...
+
+    def ending(self) -> None:
+        """Say that the runs under way were asked to end."""
         ...
 
 
@@ -54,6 +64,12 @@ class JsonVoice:
         # A reader that has gone must not end a run: what is told is lost, no mail is.
         with self._lock, contextlib.suppress(OSError):
             typer.echo(self._lines.render(event), nl=False)
+
+    def tell(self, text: str) -> None:
+        """Nothing: there is no event in it."""
+
+    def ending(self) -> None:
+        """Nothing: there is no event in it."""
 
 
 class SentenceVoice:
@@ -80,17 +96,31 @@ class SentenceVoice:
         self._quiet = quiet
         self._empty = empty
         self._stamp = stamp
+        self._interrupted = False
         self._lock = threading.Lock()
 
     def emit(self, event: Event) -> None:
         """Tell of an event."""
         if isinstance(event, FetchEnded):
-            if not self._quiet and (self._empty or _did_something(event)):
-                self._line(self._say, _ended(event))
+            if not self._quiet and (self._empty or self._interrupted or _did_something(event)):
+                self._line(self._say, _ended(event) + self._cut_short())
         elif text := _trouble(event):
-            self._line(self._complain, text)
+            self._line(self._complain, text + (self._cut_short() if isinstance(event, FetchFailed) else ""))
         elif not self._quiet and (text := _remark(event)):
             self._line(self._say, text)
+
+    def tell(self, text: str) -> None:
+        """Say how it goes on as a whole."""
+        if not self._quiet:
+            self._line(self._say, text)
+
+    def ending(self) -> None:
+        """Say that the runs under way were asked to end; from now on results are told as those of interrupted runs."""
+        self._interrupted = True
+        self._line(self._complain, ENDING)
+
+    def _cut_short(self) -> str:
+        return "; interrupted: the rest comes next time" if self._interrupted else ""
 
     def _line(self, write: Write, text: str) -> None:
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ ", time.gmtime(self._stamp())) if self._stamp else ""
@@ -126,8 +156,8 @@ def _trouble(event: Event) -> str:
     match event:
         case FetchFailed():
             got = f"; {messages(event.fetched)} came before that" if event.fetched else ""
-            hint = f": {advice(event.error)}" if advice(event.error) else ""
-            return f"error: {event.account}: {event.reason}{hint}{got}"
+            hint = advice(event.error, event.reason)
+            return f"error: {event.account}: {event.reason}{f': {hint}' if hint else ''}{got}"
         case MessageFailed():
             counted = f", try {event.tries}" if event.tries else ""
             return f"warning: {event.account}: message {event.unique_id} failed{counted}: {event.reason}"

@@ -28,6 +28,8 @@ from pillarbox.config.schema_mail import Auth
 MAX_FILE = 1024 * 1024
 """Octets: far more than any configuration; keeps a mail file named by mistake from being read whole."""
 
+_USUAL = "pillarbox.toml"
+
 S = TypeVar("S", bound=Section)
 
 
@@ -38,7 +40,7 @@ def load(path: str | os.PathLike[str]) -> Settings:
         ConfigError: the file cannot be read, or what it says cannot be used.
     """
     file = Path(path)
-    return parse(_text(file), str(file), base=Path(os.path.abspath(file)).parent)
+    return parse(_text(file, _USUAL), str(file), base=Path(os.path.abspath(file)).parent)
 
 
 def parse(text: str, source: str = "", *, base: Path | None = None) -> Settings:
@@ -69,16 +71,23 @@ def parse(text: str, source: str = "", *, base: Path | None = None) -> Settings:
     raise ConfigError(_with_lines(found, text, source))
 
 
-def load_as(schema: type[S], path: str | os.PathLike[str]) -> S:
-    """Read the file `path` as another program's configuration; `schema` is its outermost section.
+def load_as(schema: type[S], path: str | os.PathLike[str], usual: str = _USUAL, *, base: Path | None = None) -> S:
+    """Read the file `path` as another program's configuration.
+
+    Args:
+        schema: its outermost section.
+        path: the file.
+        usual: the name such a file usually has.
+        base: the directory that relative paths start at; by default the file's own.
 
     Raises:
         ConfigError: the file cannot be read, or what it says cannot be used.
     """
     file = Path(path)
-    text, source = _text(file), str(file)
+    text, source = _text(file, usual), str(file)
+    base = base or Path(os.path.abspath(file)).parent
     try:
-        return schema.model_validate(_table(text, source), context={BASE: Path(os.path.abspath(file)).parent})
+        return schema.model_validate(_table(text, source), context={BASE: base})
     except ValidationError as error:
         raise ConfigError(_with_lines(_found(error, schema), text, source)) from None
 
@@ -88,8 +97,8 @@ def _found(error: ValidationError, root: type[Section]) -> list[tuple[KeyPath, P
     return [one for one in found if one is not None]
 
 
-def _text(file: Path) -> str:
-    """The text of `file`."""
+def _text(file: Path, usual: str) -> str:
+    """The text of `file`. `usual` is the name of such files."""
 
     def refused(what: str, instead: str) -> ConfigError:
         return ConfigError([Problem("", what, instead, str(file))])
@@ -98,7 +107,7 @@ def _text(file: Path) -> str:
         # Looked at before it is opened: opening a named pipe would wait for ever.
         mode = file.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise refused("this is a directory", f"name the file in it: {file / 'pillarbox.toml'}")
+            raise refused("this is a directory", f"name the file in it: {file / usual}")
         if not stat.S_ISREG(mode):
             raise refused("this is not a regular file", "name a file")
         with file.open("rb") as stream:

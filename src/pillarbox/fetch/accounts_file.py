@@ -74,7 +74,16 @@ def load(path: str | os.PathLike[str]) -> Fetcher:
     Raises:
         ConfigError: with everything that is wrong.
     """
-    return build(load_as(FetchFile, path), str(path))
+    return build(read(path), str(path))
+
+
+def read(path: str | os.PathLike[str], *, base: Path | None = None) -> FetchFile:
+    """Read what stands in the file. `base`: where relative paths start, by default the file's own directory.
+
+    Raises:
+        ConfigError: with everything that is wrong in it.
+    """
+    return load_as(FetchFile, path, "fetch.toml", base=base)
 
 
 def build(file: FetchFile, source: str = "") -> Fetcher:
@@ -127,6 +136,7 @@ def _scheduled(name: str, account: Account, state: Path, every: float) -> Schedu
         auth=_auth(name, account, state),
         tls=_tls(account.tls, state),
         lenient_lf=account.lenient_lf,
+        exact_sizes=account.exact_sizes,
         pipelining=_PIPELINING[account.pipelining],
         delete_after=KEEP if account.delete == "never" else account.keep_days * DAY or AT_ONCE,
         largest=account.largest or None,

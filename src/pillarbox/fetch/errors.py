@@ -58,8 +58,10 @@ def staging_problem(error: OSError, path: Path | str) -> StagingError:
     return StagingError(text, temporary=error.errno not in _FOREVER)
 
 
-def journal_problem(error: sqlite3.Error | OSError, path: Path) -> JournalError:
-    """What an error of SQLite, or of the file system below it, means."""
+def journal_problem(error: sqlite3.Error | OSError | ValueError, path: Path) -> JournalError:
+    """What an error of SQLite, or of the file system below it, means; a ValueError: of what was read."""
+    if isinstance(error, ValueError):
+        return _damaged("it holds what nobody wrote", path)
     if isinstance(error, OSError):
         full, reason = error.errno in _FULL, os.strerror(error.errno) if error.errno else str(error)
         forever = error.errno in _FOREVER
@@ -67,15 +69,20 @@ def journal_problem(error: sqlite3.Error | OSError, path: Path) -> JournalError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # an error of the module itself has no code
         full, reason = code == sqlite3.SQLITE_FULL, str(error)
         forever = code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            text = (
-                f"{path}: the journal is damaged ({reason}): put a copy from a backup there, or move it away; "
-                "without it, what is still on the server is fetched once more"
-            )
-            return JournalError(text, temporary=False)
+        undecodable = "decode" in reason  # SQLite's module says so of text that is no UTF-8
+        if undecodable or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return _damaged(reason, path)
     if full:
         return JournalError(
             f"{path}: no space left for the journal: free some; nothing is deleted until then", temporary=True
         )
     advice = "make its directory writable for the user that fetches" if forever else "look at the disk"
     return JournalError(f"{path}: {reason}: {advice}", temporary=not forever)
+
+
+def _damaged(reason: str, path: Path) -> JournalError:
+    text = (
+        f"{path}: the journal is damaged ({reason}): put a copy from a backup there, or move it away; "
+        "without it, what is still on the server is fetched once more"
+    )
+    return JournalError(text, temporary=False)

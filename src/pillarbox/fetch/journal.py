@@ -95,10 +95,13 @@ class Journal:
             "SELECT key, state, size, tries, failures, delete_at, why, destination IS NOT NULL, sha256, headers"
             " FROM message"
         )
-        return {
-            key: Known(State(state), size, tries, failures, delete_at, Why(why), bool(delivered), sha256, headers)
-            for key, state, size, tries, failures, delete_at, why, delivered, sha256, headers in rows
-        }
+        try:
+            return {
+                key: Known(State(state), size, tries, failures, delete_at, Why(why), bool(delivered), sha256, headers)
+                for key, state, size, tries, failures, delete_at, why, delivered, sha256, headers in rows
+            }
+        except ValueError as error:
+            raise journal_problem(error, self.path) from error
 
     def intents(self) -> list[Intent]:
         """The messages that stand at `staged`: a run ended between intent and delivery."""
@@ -337,7 +340,7 @@ class Journal:
             self._check_open()
             try:
                 return self._database.execute(query, values).fetchall()
-            except sqlite3.Error as error:
+            except (sqlite3.Error, ValueError) as error:  # SQLite's module raises ValueErrors for damaged text
                 raise journal_problem(error, self.path) from error
 
     def _each(self, change: str, keys: Iterable[bytes], *values: object) -> None:

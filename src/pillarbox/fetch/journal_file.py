@@ -111,7 +111,7 @@ def connect(path: Path, account: str) -> sqlite3.Connection:
         if fresh:
             _sync_directory(path.parent)
         return connection
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, ValueError) as error:
         if connection is not None:
             connection.close()
         raise journal_problem(error, path) from error

@@ -39,6 +39,7 @@ class Why(enum.IntEnum):
     SIZE = 1  # asked anew each time: the limit may have been raised
     FILTER = 2
     CALLER = 3
+    SHORT = 4  # delivered, but shorter than the server says it is: not deleted
 
 
 class Known(NamedTuple):

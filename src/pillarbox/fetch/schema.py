@@ -175,6 +175,11 @@ class Account(SecretPlace):
         le=1_000_000,
     )
     tries: int = setting(3, "Tries of a message that fails, before it is put aside.", ge=1, le=100)
+    exact_sizes: bool = setting(
+        True,
+        "Whether a message that comes more than a hundredth shorter than the server lists it stays on the server: a "
+        "part of it may be missing. false for servers that only estimate.",
+    )
     lenient_lf: bool = setting(False, "Accept a server that ends lines in LF only.")
     pipelining: Literal["auto", "on", "off"] = setting(
         "auto", "Whether commands are sent ahead: as the server says, or as a short probe shows."

@@ -37,6 +37,8 @@ class Service:
         chance: a random number from 0 to 1.
         progress: called from the accounts' threads.
         ended: called with each result, in the thread that called `once` or `forever`.
+        told: called there with a sentence: what is fetched how often, when that begins, changes, and ends.
+        ending: called there once, when `stop` was asked for while runs are under way.
         clock: UTC seconds.
         monotonic: seconds that never go back.
     """
@@ -50,6 +52,8 @@ class Service:
         chance: Callable[[], float],
         progress: ProgressSink | None = None,
         ended: Callable[[RunResult], None] = lambda result: None,
+        told: Callable[[str], None] = lambda text: None,
+        ending: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -59,6 +63,9 @@ class Service:
         self._chance = chance
         self._progress = progress
         self._ended = ended
+        self._told = told
+        self._ending = ending
+        self._asked: Callable[[], None] | None = None
         self._clock = clock
         self._monotonic = monotonic
         self._stop = threading.Event()
@@ -76,6 +83,11 @@ class Service:
         self._hurry = True
         self._news.put(None)
 
+    def soon(self, do: Callable[[], None]) -> None:
+        """Have something done in the thread that called `forever`. May be called as `hurry` may."""
+        self._asked = do
+        self._news.put(None)
+
     def reload(self, fetcher: Fetcher, accounts: Sequence[Scheduled]) -> None:
         """Go on with these settings; runs under way end with the old ones. May be called as `hurry` may."""
         self._next = fetcher, accounts
@@ -90,7 +102,9 @@ class Service:
 
     def forever(self) -> None:
         """Run accounts by the timetable until `stop`."""
+        self._told(self._plan())
         self._run(self._timetable(None), None, lambda: False)
+        self._told("fetching has ended")
 
     # ---- the loop -------------------------------------------------------------------------------------------------
 
@@ -98,6 +112,15 @@ class Service:
         self._settings = fetcher.settings
         self._accounts = {scheduled.account.name: scheduled for scheduled in accounts}
         self._status = StatusFile(fetcher.state)
+
+    def _plan(self) -> str:
+        """`fetching 2 accounts, every 60 to 300 seconds`."""
+        count = len(self._accounts)
+        pauses = sorted({round(one.every) for one in self._accounts.values()})
+        every = (
+            f", every {' to '.join(str(pause) for pause in {pauses[0]: 0, pauses[-1]: 0})} seconds" if pauses else ""
+        )
+        return f"fetching {count} account{'' if count == 1 else 's'}{every}"
 
     def _lines(self, every: float | None = None) -> list[tuple[str, str, float]]:
         return [(name, one.host, every or one.every) for name, one in self._accounts.items()]
@@ -115,8 +138,15 @@ class Service:
 
     def _run(self, times: Timetable, results: list[RunResult] | None, done: Callable[[], bool]) -> None:
         self._begin()
+        ending = False
         with ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="fetch") as pool:
             while not done() and not (self._stop.is_set() and times.running == 0):
+                if self._stop.is_set() and not ending:
+                    ending = True
+                    self._ending()
+                if self._asked is not None:
+                    asked, self._asked = self._asked, None
+                    asked()
                 self._take_settings(times)
                 if self._hurry:
                     self._hurry = False
@@ -139,6 +169,7 @@ class Service:
             parallel=settings.parallel, per_host=settings.per_host, longest=settings.backoff_longest,
         )  # fmt: skip
         self._begin()
+        self._told(f"the file is taken anew: {self._plan()}")
 
     def _take(self, times: Timetable, results: list[RunResult] | None) -> None:
         """Wait for news, or until an account is due."""

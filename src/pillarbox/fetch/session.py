@@ -17,6 +17,7 @@ from pillarbox.fetch import moved
 from pillarbox.fetch.batches import Batches
 from pillarbox.fetch.delivering import Item, Outcome
 from pillarbox.fetch.doubtful import Doubtful
+from pillarbox.fetch.errors import FetchError
 from pillarbox.fetch.plan import Oversize, Plan, make_plan
 from pillarbox.fetch.receiving import Receiving
 from pillarbox.fetch.records import Known, State, Why
@@ -25,6 +26,13 @@ from pillarbox.fetch.settings import AT_ONCE, Step
 from pillarbox.fetch.sifting import Sifting
 from pillarbox.fetch.staging import Part, drop
 from pillarbox.fetch.tools import Tools
+
+_SHORT_PART = 100
+_SHORT_OCTETS = 16
+"""A message that is shorter than its listed size by more than a hundredth, and by more than so many octets, may have
+been cut: servers that count a line end too many, or estimate a little, do not come so far."""
+
+_FEWER = "LIST has another number of messages than STAT"  # as `Client.doubts` has it
 
 
 class Session:
@@ -52,6 +60,7 @@ class Session:
         """
         try:
             listing = self._box.listing()
+            missing = self._box.stat().messages - len(listing) if _FEWER in self._box.doubts else 0
             known = self._listed(listing)
             plan = make_plan(listing, known, self._tools.clock(), limit=self._account.largest)
             self._due.update((entry.unique_id, entry.number) for entry in plan.delete)
@@ -61,6 +70,9 @@ class Session:
             self._close_batches()
         self._mark()
         self._quit()
+        if missing > 0:
+            text = f"the server says it has {missing + len(listing)} messages, and lists {len(listing)}"
+            raise FetchError(f"{text}: what is missing was not fetched", temporary=True)
         return more
 
     def _listed(self, listing: Sequence[Entry]) -> dict[bytes, Known]:
@@ -127,7 +139,15 @@ class Session:
         if old is not None:  # it had no usable unique-id before
             self._recognised(entry, part, entry.unique_id, old, known[old])
         elif entry.number not in self._sifting.unread or self._sifting.passes(entry, part, self._due):
-            self._put(Item(entry, entry.unique_id, part, self._tools.clock()))
+            self._put(self._item(entry, entry.unique_id, part))
+
+    def _item(self, entry: Entry, key: bytes, part: Part) -> Item:
+        """A message to be delivered; one that came too short is never deleted, for nobody knows what is missing."""
+        octets = part.content.octets
+        short = self._account.exact_sizes and octets < entry.size - max(_SHORT_OCTETS, entry.size // _SHORT_PART)
+        if short:
+            self._tools.telling.short(entry, octets)
+        return Item(entry, key, part, self._tools.clock(), why=Why.SHORT if short else Why.NOTHING)
 
     def _receive_doubtful(self, entries: Sequence[Entry], recognised: Doubtful, known: Mapping[bytes, Known]) -> None:
         for entry, part in self._receiving.receive(entries):
@@ -137,7 +157,7 @@ class Session:
             record = known.get(old or key)
             if record is None or record.state is State.SEEN:
                 self._journal.listed([(key, entry.size)], complete=False)
-                self._put(Item(entry, key, part, self._tools.clock()))
+                self._put(self._item(entry, key, part))
             else:
                 self._recognised(entry, part, key, old or key, record)
         recognised.complete = self._receiving.whole == len(entries)

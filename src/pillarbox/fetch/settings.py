@@ -38,6 +38,8 @@ class FetchAccount:
         destination: where the mail goes. One object serves one account.
         journals: the directory of the journals; private staging and quarantine are in it, too.
         user, password, auth, tls, timeout, limits, lenient_lf, pipelining, connect: as for `Client`.
+        exact_sizes: a message that comes more than a hundredth shorter than LIST says is delivered, and not deleted.
+            False for servers that only estimate.
         delete_after: seconds after delivery until a message is deleted on the server; `AT_ONCE`, `KEEP`.
         largest: octets of LIST above which `oversize` applies; None for no limit.
         oversize: what is done then.
@@ -62,6 +64,7 @@ class FetchAccount:
     timeout: Timeout | None = None
     limits: Limits | None = None
     lenient_lf: bool = False
+    exact_sizes: bool = True
     pipelining: bool | None = None
     connect: Connector = connect
     delete_after: float | None = KEEP

@@ -145,4 +145,15 @@ class StatusFile:
                     connection.execute(f"PRAGMA user_version = {_VERSION}")
                 yield connection
         except (sqlite3.Error, OSError) as error:
+            if isinstance(error, sqlite3.Error) and _is_damage(error):
+                text = (
+                    f"{self._path}: the status file is damaged ({error}): move it away; no mail is lost by that, only "
+                    "what `fetch status` has counted"
+                )
+                raise JournalError(text, temporary=False) from error
             raise journal_problem(error, self._path) from error
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # an error of the module itself has no code
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

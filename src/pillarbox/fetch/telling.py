@@ -62,7 +62,7 @@ class Telling:
             elif not outcome.delivered:
                 result.failed += 1
                 self.put_off.add(outcome.key)
-            elif outcome.why is Why.NOTHING:
+            elif outcome.why in (Why.NOTHING, Why.SHORT):
                 result.fetched += 1
                 result.octets += outcome.octets
 
@@ -70,6 +70,10 @@ class Telling:
         """A message is left on the server because of its size."""
         self._result.skipped += 1
         self._skipped(entry, reason)
+
+    def short(self, entry: Entry, octets: int) -> None:
+        """A message came shorter than it is listed: it is delivered, and stays on the server, too."""
+        self._skipped(entry, f"delivered, but only {octets} of {entry.size} octets came: not deleted on the server")
 
     def filtered(self, entry: Entry, reason: str) -> None:
         """A message is not fetched because of the filter."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pillarbox.client.blocking import Client
-from pillarbox.client.errors import ClientError
+from pillarbox.client.errors import ClientError, Refused, TlsError
 from pillarbox.fetch.advice import advised
 from pillarbox.fetch.destination import DestinationError
 from pillarbox.fetch.errors import journal_problem
@@ -22,6 +22,7 @@ class Trial(NamedTuple):
         messages, octets: in the mailbox.
         unique_ids: whether the server gives unique-ids; without them everything is downloaded to be recognised.
         login, destination: what is wrong with them; "" if nothing is.
+        password: whether it may be the password. certificate: whether it is the server's certificate.
     """
 
     messages: int = 0
@@ -29,6 +30,8 @@ class Trial(NamedTuple):
     unique_ids: bool = True
     login: str = ""
     destination: str = ""
+    password: bool = False
+    certificate: bool = False
 
 
 def try_account(account: FetchAccount) -> Trial:
@@ -66,4 +69,5 @@ def _try_login(account: FetchAccount) -> Trial:
             box.listing()
             return Trial(stat.messages, stat.octets, box.unique_ids is not False)
     except ClientError as error:
-        return Trial(login=advised(error))
+        certificate = isinstance(error, TlsError) and "certificate of" in str(error)
+        return Trial(login=advised(error), password=isinstance(error, Refused), certificate=certificate)
