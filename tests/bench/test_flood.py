@@ -1,16 +1,16 @@
 """The flood's figures: what a poll counts as, and the attacker's own report."""
 
+import itertools
 import json
 import shutil
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 from bench.flood import _SOURCE, Polls
 from bench.load import build
+from tests.listening import listening
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 
@@ -24,27 +24,20 @@ def test_p99_is_a_poll_that_was_made() -> None:
 @pytest.fixture
 def server() -> Iterator[int]:
     """Refuses every second connection in its greeting, and the log-ins of the others."""
-    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
+    full = itertools.cycle([False, True])
 
-        def serve() -> None:
-            for number in range(1_000_000):
-                try:
-                    client, address = listener.accept()
-                except OSError:
-                    return
-                with client:
-                    assert not address[0].startswith("127.0.")
-                    if number % 2:
-                        client.sendall(b"-ERR full\r\n")
-                        continue
-                    client.sendall(b"+OK\r\n")
-                    assert client.recv(1000).startswith(b"USER bogus")
-                    client.sendall(b"+OK\r\n-ERR [AUTH] no\r\n")
-                    with suppress(ConnectionResetError):  # how the attacker leaves
-                        client.recv(1)
+    def serve(client: socket.socket) -> None:
+        assert not client.getpeername()[0].startswith("127.0.")
+        if next(full):
+            client.sendall(b"-ERR full\r\n")
+            return
+        client.sendall(b"+OK\r\n")
+        assert client.recv(1000).startswith(b"USER bogus")
+        client.sendall(b"+OK\r\n-ERR [AUTH] no\r\n")
+        client.recv(1)
 
-        threading.Thread(target=serve, daemon=True).start()
-        yield listener.getsockname()[1]
+    with listening(serve) as port:
+        yield port
 
 
 @needs_compiler

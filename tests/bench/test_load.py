@@ -2,11 +2,11 @@
 
 import shutil
 import socket
-import threading
 from collections.abc import Iterator
 
 import pytest
 from bench.load import Generator, Job, LoadError, build
+from tests.listening import listening
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 
@@ -22,24 +22,14 @@ def test_options_are_popload_s() -> None:
 @pytest.fixture
 def refusing_server() -> Iterator[int]:
     """Greets and refuses every USER; yields its port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
 
-        def serve() -> None:
-            while True:
-                try:
-                    client, _ = listener.accept()
-                except OSError:
-                    return
-                with client:
-                    client.sendall(b"+OK ready\r\n")
-                    client.recv(100)
-                    client.sendall(b"-ERR [AUTH] no\r\n")
+    def serve(client: socket.socket) -> None:
+        client.sendall(b"+OK ready\r\n")
+        client.recv(100)
+        client.sendall(b"-ERR [AUTH] no\r\n")
 
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
+    with listening(serve) as port:
+        yield port
 
 
 @needs_compiler

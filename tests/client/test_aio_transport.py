@@ -8,7 +8,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.client.tls_server import Certificate, listening
+from tests.client.tls_server import Certificate
+from tests.listening import listening
 
 from pillarbox.client.aio_transport import AioTransport, connect
 from pillarbox.client.tls_rules import TlsRules

@@ -4,7 +4,6 @@ import contextlib
 import datetime
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests.listening import listening
 
 from pillarbox.client.oauth_http import MAX_ANSWER, HttpAnswer, NoAnswer, exchange
 
@@ -23,24 +23,14 @@ Serve = Callable[[socket.socket], None]
 @contextlib.contextmanager
 def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """A server that does one thing with each connection, and then closes it."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
 
-        def accept() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    connection, _ = listener.accept()
-                    with contextlib.suppress(OSError), connection:
-                        if tls is None:
-                            serve(connection)
-                        else:
-                            with tls.wrap_socket(connection, server_side=True) as secured:
-                                serve(secured)
+    def secured(connection: socket.socket) -> None:
+        assert tls is not None
+        with tls.wrap_socket(connection, server_side=True) as stream:
+            serve(stream)
 
-        thread = threading.Thread(target=accept, daemon=True)
-        thread.start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
-    thread.join(10)
+    with listening(serve if tls is None else secured) as port:
+        yield port
 
 
 def says(data: bytes) -> Serve:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from tests.client.scripted import SILENT_CAPA, Server, client
-from tests.client.tls_server import Certificate, listening, serving
+from tests.client.tls_server import Certificate, serving
+from tests.listening import listening
 
 from pillarbox.client import (
     Client,

@@ -10,12 +10,12 @@ import poplib as stdlib
 import socket
 import ssl
 import struct
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import pytest
+from tests.listening import listening
 from tests.peers.dovecot import MISSING, Dovecot
 
 from pillarbox.client import poplib as shim
@@ -134,28 +134,21 @@ Lines = Sequence[tuple[str, bytes]]
 @contextlib.contextmanager
 def scripted(lines: Lines) -> Iterator[int]:
     """A server on loopback that holds this conversation with each client, and closes then."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
 
-        def serve() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    connection, _ = listener.accept()
-                    with contextlib.suppress(OSError), connection, connection.makefile("rb") as file:
-                        for expected, answer in lines:
-                            if expected and file.readline() != expected.encode() + b"\r\n":
-                                break
-                            if answer == RESET:
-                                linger = struct.pack("ii", 1, 0)
-                                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                                connection.shutdown(socket.SHUT_RD)
-                            else:
-                                connection.sendall(answer)
+    def serve(connection: socket.socket) -> None:
+        with connection.makefile("rb") as file:
+            for expected, answer in lines:
+                if expected and file.readline() != expected.encode() + b"\r\n":
+                    break
+                if answer == RESET:
+                    linger = struct.pack("ii", 1, 0)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    connection.shutdown(socket.SHUT_RD)
+                else:
+                    connection.sendall(answer)
 
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
-    thread.join(10)
+    with listening(serve) as port:
+        yield port
 
 
 def conversation(lines: Lines, calls: Callable[[Any], list[Any]], timeout: float = 20) -> Callable[[Module], Any]:

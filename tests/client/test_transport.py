@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.client.tls_server import Certificate, listening
+from tests.client.tls_server import Certificate
+from tests.listening import listening
 
 from pillarbox.client.tls_rules import TlsRules
 from pillarbox.client.transport import SocketTransport, connect

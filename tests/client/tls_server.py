@@ -6,16 +6,14 @@ import contextlib
 import datetime
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.client.scripted import Server
+from tests.listening import listening
 
 from pillarbox.client.tls_rules import key_digest
 from pillarbox.server.certificates import make_self_signed
-
-SECONDS = 10.0
 
 
 class Certificate:
@@ -33,30 +31,6 @@ class Certificate:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(self.file, key)
         self.key = key_digest(ssl.PEM_cert_to_DER_cert(self.file.read_text()))
-
-
-@contextlib.contextmanager
-def listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Serve connections one after the other, and yield the port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(0.1)
-        stopping = threading.Event()
-
-        def loop() -> None:
-            while not stopping.is_set():
-                with contextlib.suppress(OSError):
-                    connection, _ = listener.accept()
-                    with connection, contextlib.suppress(OSError):
-                        connection.settimeout(SECONDS)
-                        serve(connection)
-
-        thread = threading.Thread(target=loop)
-        thread.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            stopping.set()
-            thread.join(SECONDS)
 
 
 @contextlib.contextmanager

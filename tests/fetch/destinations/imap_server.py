@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from tests.listening import listening
 
 LITERAL = re.compile(rb"(~?)\{(\d+)(\+?)\}\r\n\Z")
 
@@ -31,29 +32,8 @@ class Folder:
 @contextmanager
 def serving(folder: Folder) -> Iterator[int]:
     """Serve one connection after the other; the port."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def run() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection:
-                connection.settimeout(10)
-                try:
-                    _talk(folder, connection)
-                except OSError:
-                    continue
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()
+    with listening(lambda connection: _talk(folder, connection)) as port:
+        yield port
 
 
 def _talk(folder: Folder, connection: socket.socket) -> None:
