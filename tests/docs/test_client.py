@@ -30,7 +30,8 @@ def server() -> Iterator[LiveServer]:
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_an_example(server: LiveServer, tmp_path: Path, number: int) -> None:
-    code = EXAMPLES[number].replace("mail.example.org", f"localhost:{server.pop3s_port}")
+    code = EXAMPLES[number].replace('"mail.example.org", 995', f'"localhost", {server.pop3s_port}')
+    code = code.replace("mail.example.org", f"localhost:{server.pop3s_port}")
     environment = {"MAIL_PASSWORD": PASSWORD, "SSL_CERT_FILE": str(server.certificate), "PYTHONWARNINGS": "error"}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
@@ -44,7 +45,7 @@ def test_an_example(server: LiveServer, tmp_path: Path, number: int) -> None:
 
 
 def test_there_are_examples_and_every_error_is_explained() -> None:
-    assert len(EXAMPLES) == 7
+    assert len(EXAMPLES) == 8
     for name, kind in vars(errors).items():
         if isinstance(kind, type) and issubclass(kind, errors.ClientError):
             assert f"`{name}`" in TEXT or name == "ClientError"
