@@ -219,10 +219,10 @@ class _Parser:
 
     def _all_of(self, depth: int, behind: _Token | None = None) -> Node:
         parts: list[Node] = []
-        while (token := self.next()) is not None and token.text != ")" and not _is_operator(token, "OR"):
+        while (token := self.next()) is not None and not (_closes(token) or _is_operator(token, "OR")):
             if _is_operator(token, "AND"):
                 self._place += 1
-                if not parts or (after := self.next()) is None or after.text == ")" or _is_operator(after, "OR", "AND"):
+                if not parts or (after := self.next()) is None or _closes(after) or _is_operator(after, "OR", "AND"):
                     raise QueryError(f"AND{_at(token.place)} needs something on both sides", token.place)
                 continue
             parts.append(self._one(depth))
@@ -238,7 +238,7 @@ class _Parser:
         negated = False
         while True:
             token = self.next()
-            if token is None or (token.text == ")" and token.kind == "bracket"):
+            if token is None or _closes(token):
                 raise QueryError("there is nothing behind the last NOT or -")
             self._place += 1
             if token.kind == "minus" or _is_operator(token, "NOT"):
@@ -257,6 +257,10 @@ class _Parser:
             raise QueryError(f"the bracket that opens{_at(token.place)} is never closed", token.place)
         self._place += 1
         return found
+
+
+def _closes(token: _Token) -> bool:
+    return token.kind == "bracket" and token.text == ")"
 
 
 def _is_operator(token: _Token, *names: str) -> bool:
