@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -36,7 +37,7 @@ _RESULTS = Path(__file__).with_name("results")
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Compare this server with Dovecot.")
     parser.add_argument("--quick", action="store_true", help="a minute: fewer rounds, 20 users, 10,000 messages")
-    parser.add_argument("--rounds", type=int, help="rounds of a row (15; with --quick 4)")
+    parser.add_argument("--rounds", type=int, help="rounds of a row (15; with --quick 3)")
     parser.add_argument("--only", metavar="ROW,...", help=f"measure these rows: {', '.join(row_keys())}")
     parser.add_argument("--self-test", action="store_true", help="Dovecot against Dovecot: every ratio must be near 1")
     parser.add_argument("--directory", type=Path, help="where to put 2 GB of temporary mail (the system's default)")
@@ -51,13 +52,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _plan(options: argparse.Namespace) -> Plan:
     base = _QUICK if options.quick else _FULL
-    return Plan(
-        rounds=options.rounds or base.rounds,
-        users=base.users,
-        large=base.large,
-        repeats=base.repeats,
-        long_slice=base.long_slice,
-    )
+    return replace(base, rounds=options.rounds or base.rounds)
 
 
 def _prepare(options: argparse.Namespace, plan: Plan, directory: Path) -> Bench:

@@ -19,7 +19,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
 
-__all__ = ["MEAN_OCTETS", "Owner", "Writer", "deliver", "fill_large", "fill_small", "maildrop_sizes", "user_name"]
+__all__ = [
+    "MEAN_OCTETS",
+    "SEED",
+    "Owner",
+    "Writer",
+    "deliver",
+    "fill_large",
+    "fill_small",
+    "maildrop_sizes",
+    "make_maildrop",
+    "user_name",
+]
+
+SEED = 1939
+"""Of everything that is made by chance."""
 
 MEAN_OCTETS = 26_200  # 100 maildrops of 50 messages are 131 MB
 _SIGMA = 1.5  # of the logarithm of the size
@@ -109,12 +123,12 @@ class Writer:
         return f"{dot}{' '.join(words)}\n"
 
 
-def fill_small(mail: Path, owner: Owner, users: int, messages: int, seed: int = 1939) -> int:
+def fill_small(mail: Path, owner: Owner, users: int, messages: int) -> int:
     """Write the maildrops of users 0 to `users` - 1, all their messages in new/. Returns the octets written."""
-    writer, sizes, total = Writer(seed), maildrop_sizes(messages), 0
+    writer, sizes, total = Writer(SEED), maildrop_sizes(messages), 0
     with owner.acting():
         for user in range(users):
-            maildrop = _make(mail / user_name(user))
+            maildrop = make_maildrop(mail / user_name(user))
             for index, octets in enumerate(writer.order(sizes)):
                 number = user * messages + index
                 total += octets
@@ -127,7 +141,7 @@ def fill_large(maildrop: Path, owner: Owner, messages: int, hinted: bool) -> Non
     text = b"Subject: tiny\n\nA line.\n"
     hint = f",S={len(text)},W={len(text) + text.count(10)}" if hinted else ""
     with owner.acting():
-        directory = os.fspath(_make(maildrop) / "cur")
+        directory = os.fspath(make_maildrop(maildrop) / "cur")
         for number in range(messages):
             path = f"{directory}/{_file_name(number)}{hint}:2,S"
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -144,7 +158,8 @@ def deliver(maildrop: Path, owner: Owner, number: int) -> None:
         waiting.rename(maildrop / "new" / name)
 
 
-def _make(maildrop: Path) -> Path:
+def make_maildrop(maildrop: Path) -> Path:
+    """Make an empty Maildir; returns its path."""
     for part in ("new", "cur", "tmp"):
         (maildrop / part).mkdir(mode=0o700, parents=True)
     return maildrop

@@ -101,7 +101,7 @@ def _exhaust(household: Household, chance: random.Random) -> None:
     """Guess at the accounts that are to be blocked until they are."""
     names = household.names.get(BLOCKED, [])
     trials = [
-        Trial(BLOCKED, "PLAIN", name.encode(), _guess(chance), next(_UNUSED)) for name in names for _ in range(60)
+        Trial(BLOCKED, "PLAIN", name.encode(), _guess(chance), next(_UNUSED)) for name in names for _ in range(_GUESSES)
     ]
     run(household.port, trials, [number / 30 for number in range(len(trials))])
 

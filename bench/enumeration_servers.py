@@ -126,14 +126,11 @@ def dovecot(kinds: Sequence[str], count: int) -> Iterator[Household]:
         port = free_port()
         path = directory / "dovecot.conf"
         path.write_text(_dovecot_configuration(directory, port))
-        with Running("Dovecot", ["dovecot", "-F", "-c", str(path)], _cores(), port, directory / "dovecot.log"):
+        cores = sorted(os.sched_getaffinity(0))
+        with Running("Dovecot", ["dovecot", "-F", "-c", str(path)], cores, port, directory / "dovecot.log"):
             yield Household(port, names, _secrets(names))
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _cores() -> list[int]:
-    return sorted(os.sched_getaffinity(0))
 
 
 def _dovecot_configuration(here: Path, port: int) -> str:

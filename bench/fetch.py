@@ -26,11 +26,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.corpus import Owner, Writer, maildrop_sizes, user_name
+from bench.corpus import SEED, Owner, Writer, maildrop_sizes, make_maildrop, user_name
 from bench.delay import Delay
 from bench.fetch_programs import FETCHERS, Fetcher, Task
 from bench.load import PASSWORD
-from bench.method import Sample, compare, sample
+from bench.method import compare, sample
 from bench.process import Running, ServerError
 from bench.servers import Certificate, Dovecot, Kit, Pillarbox
 
@@ -147,12 +147,11 @@ def _sizes(count: int) -> list[int]:
     return [max(600, round(size * scale)) for size in sizes]
 
 
-def fill(maildrop: Path, owner: Owner, sizes: Sequence[int], seed: int = 1939) -> int:
+def fill(maildrop: Path, owner: Owner, sizes: Sequence[int]) -> int:
     """Write messages of these sizes into a new maildrop. Returns their octets."""
-    writer = Writer(seed)
+    writer = Writer(SEED)
     with owner.acting():
-        for part in ("new", "cur", "tmp"):
-            (maildrop / part).mkdir(parents=True, mode=0o700)
+        make_maildrop(maildrop)
         for number, octets in enumerate(writer.order(list(sizes))):
             (maildrop / "cur" / f"{1_750_000_000 + number}.M{number}P1.mail:2,").write_bytes(
                 writer.message(number, octets)
@@ -184,10 +183,10 @@ class _Scene:
     fetchers: Sequence[Fetcher]
     rounds: int
 
-    def task(self, user: str, port: int = 0, *, deletes: bool = False) -> Task:
+    def task(self, user: str, port: int = 0) -> Task:
         place = Path(tempfile.mkdtemp(dir=self.directory))
         place.chmod(0o755)
-        return Task(port or self.kit.tls_port, user, PASSWORD, self.certificate, place, deletes)
+        return Task(port or self.kit.tls_port, user, PASSWORD, self.certificate, place)
 
 
 def _loopback(scene: _Scene) -> str:
@@ -242,7 +241,7 @@ def _accounts(scene: _Scene) -> str:
 
 def _told(results: Mapping[str, Sequence[Ran]]) -> str:
     runs = next(iter(results.values()))
-    seconds: Sample = sample([ran.seconds for ran in runs])
+    seconds = sample([ran.seconds for ran in runs])
     return f"{seconds.median:.2f} s, {max(ran.memory for ran in runs) / _MIB:.0f} MiB"
 
 

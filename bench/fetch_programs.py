@@ -23,18 +23,13 @@ _OURS = str(Path(sys.executable).with_name("pillarbox"))
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One run: from which server, into which empty directory.
-
-    Attributes:
-        deletes: whether messages are deleted on the server once they are delivered.
-    """
+    """One run: from which server, into which empty directory."""
 
     port: int
     user: str
     password: str
     certificate: Path
     directory: Path
-    deletes: bool = False
 
     @property
     def maildir(self) -> Path:
@@ -94,20 +89,12 @@ url = "pops://localhost:{task.port}"
 user = "{task.user}"
 password_file = "{task.directory}/password"
 tls.ca_file = "{task.certificate}"
-delete = "{"after delivery" if task.deletes else "never"}"
+delete = "never"
 deliver.to = "maildir"
 deliver.path = "{task.maildir}"
 """,
     )
-    return [
-        str(Path(sys.executable).with_name("pillarbox")),
-        "fetch",
-        "run",
-        "--once",
-        "--quiet",
-        "--config",
-        str(path),
-    ]
+    return [_OURS, "fetch", "run", "--once", "--quiet", "--config", str(path)]
 
 
 def _mpop(task: Task) -> list[str]:
@@ -125,7 +112,7 @@ tls_trust_file {task.certificate}
 received_header off
 uidls_file {task.directory}/uidls
 delivery maildir {task.maildir}
-keep {"off" if task.deletes else "on"}
+keep on
 """,
     )
     return ["mpop", f"--file={path}", "--quiet"]
@@ -138,7 +125,7 @@ def _fetchmail(task: Task, mda: str) -> list[str]:
 set no bouncemail
 poll localhost protocol pop3 port {task.port} timeout 60 uidl
   user "{task.user}" there with password "{task.password}" is "nobody" here
-  options {"fetchall no keep" if task.deletes else "keep"} no rewrite no dropdelivered ssl sslcertck
+  options keep no rewrite no dropdelivered ssl sslcertck
   sslcertfile "{task.certificate}"
   mda "{mda}"
 """,
@@ -172,7 +159,7 @@ path = {task.maildir}/
 
 [options]
 read_all = false
-delete = {"true" if task.deletes else "false"}
+delete = false
 delivered_to = false
 received = false
 verbose = 0

@@ -107,11 +107,11 @@ class Running:
         """Memory of the whole server now, in octets (PSS)."""
         return proportional_memory(self._process.pid)
 
-    def log_tail(self, lines: int = 8) -> str:
+    def log_tail(self) -> str:
         """The end of the server's log, for an error message."""
         if not self._log.exists():
             return "(no log)"
-        return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-8:])
 
     def stop(self) -> None:
         """Ask it to end, then make it end, then remove its cgroup. May be called again."""

@@ -27,8 +27,6 @@ from pillarbox.auth.keys import KeyFile
 
 __all__ = ["Certificate", "Dovecot", "Kit", "Nginx", "Pillarbox"]
 
-_ROOT = Path(__file__).resolve().parent.parent
-
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
@@ -240,15 +238,7 @@ target = "{self.log}"
 
     def _add_accounts(self, users: Sequence[str]) -> None:
         def add(user: str) -> None:
-            command = [
-                str(self._program),
-                "account",
-                "add",
-                user,
-                "--stdin",
-                "--config",
-                str(self._directory / "pillarbox.toml"),
-            ]
+            command = [str(self._program), "account", "add", user, "--stdin", "--config", str(self._file)]
             result = subprocess.run(command, input=f"{PASSWORD}\n", capture_output=True, text=True, check=False)
             if result.returncode:
                 raise ServerError(f"pillarbox account add {user}: {result.stderr or result.stdout}")

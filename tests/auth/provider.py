@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from joserfc import jws
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
+from tests.web import web
 
 from pillarbox.events import Secret
 
@@ -136,18 +136,12 @@ def running() -> Iterator[Provider]:
     class Own(Handler):
         pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Own)
-    server.daemon_threads = True
-    provider = Own.provider = Provider(server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield provider
-    finally:
-        provider.ended.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with web(Own) as port:
+        provider = Own.provider = Provider(port)
+        try:
+            yield provider
+        finally:
+            provider.ended.set()
 
 
 class Clock:
@@ -158,9 +152,3 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-def unused_port() -> int:
-    with contextlib.closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

@@ -1,7 +1,5 @@
 """The account store: what it keeps. Processes, threads and crashes are in `test_accounts_database`."""
 
-from pathlib import Path
-
 import pytest
 
 from pillarbox.auth.accounts import (
@@ -10,18 +8,6 @@ from pillarbox.auth.accounts import (
     NoSuchAccount,
 )
 from pillarbox.auth.mfa import Policy
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "accounts.sqlite"
-
-
-@pytest.fixture
-def store(path: Path) -> AccountStore:
-    store = AccountStore(path, clock=lambda: 1_800_000_000.0, busy_seconds=0.05)
-    assert store.create()
-    return store
 
 
 def test_an_account_is_kept(store: AccountStore) -> None:

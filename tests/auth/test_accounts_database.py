@@ -19,18 +19,6 @@ from pillarbox.auth.accounts import (
 )
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "accounts.sqlite"
-
-
-@pytest.fixture
-def store(path: Path) -> AccountStore:
-    store = AccountStore(path, clock=lambda: 1_800_000_000.0, busy_seconds=0.05)
-    assert store.create()
-    return store
-
-
 def another_process(path: Path, code: str) -> subprocess.CompletedProcess[str]:
     program = (
         "import sys, time\nfrom pathlib import Path\nfrom pillarbox.auth.accounts import AccountStore\n"

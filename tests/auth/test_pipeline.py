@@ -8,6 +8,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from tests.auth.counting import CountingHasher
 from tests.auth.guard.scenes import Scene
 
 from pillarbox.auth.accounts import AccountStore
@@ -25,22 +26,6 @@ from pillarbox.events.types import InternalError, Warned
 from pillarbox.events.types_guard import SourceBlocked
 
 ORIGIN = Origin("192.0.2.7", 40000, "pop3s", "TLSv1.3")
-
-
-class CountingHasher(Hasher):
-    """Counts what hashing was paid for."""
-
-    def __init__(self) -> None:
-        super().__init__(memory_kib=8, time_cost=1)
-        self.paid: list[str] = []
-
-    def verify(self, stored: str, password: bytes) -> bool:
-        self.paid.append("verify")
-        return super().verify(stored, password)
-
-    def verify_nobody(self) -> bool:
-        self.paid.append("nobody")
-        return super().verify_nobody()
 
 
 class FakeSource:

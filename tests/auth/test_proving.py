@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from tests.auth.counting import CountingHasher
 
 from pillarbox.auth.accounts import AccountStore
 from pillarbox.auth.app_passwords import SCRAM_ITERATIONS, AppPassword, AppPasswordStore, Grant
@@ -18,7 +19,6 @@ from pillarbox.auth.guard.interface import Lane
 from pillarbox.auth.hashing import HashingPool, Turn
 from pillarbox.auth.keys import KeyFile
 from pillarbox.auth.mfa import Factor, Policy
-from pillarbox.auth.passwords import Hasher
 from pillarbox.auth.proving import (
     IMPOSSIBLE_PASSWORD,
     MISTYPED,
@@ -41,20 +41,6 @@ HOME = "192.0.2.7"
 PASSWORD = b"correct horse"
 TOTP_SECRET = b"12345678901234567890"
 RULES = Rules()
-
-
-class CountingHasher(Hasher):
-    def __init__(self) -> None:
-        super().__init__(memory_kib=8, time_cost=1)
-        self.paid: list[str] = []
-
-    def verify(self, stored: str, password: bytes) -> bool:
-        self.paid.append("verify")
-        return super().verify(stored, password)
-
-    def verify_nobody(self) -> bool:
-        self.paid.append("nobody")
-        return super().verify_nobody()
 
 
 class OtherSource:

@@ -14,11 +14,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.auth.provider import Handler, Provider, running, unused_port
+from tests.auth.provider import Handler, Provider, running
 
 from pillarbox.auth import token_http
 from pillarbox.auth.token_http import JsonClient, Unanswered
 from pillarbox.config.problem import Wrong
+from pillarbox.testing.live import free_ports
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
@@ -108,7 +109,7 @@ def test_what_is_not_http_is_refused(provider: Provider, answer: bytes) -> None:
 
 
 def test_nobody_there() -> None:
-    assert refused(f"http://127.0.0.1:{unused_port()}/") == "no connection"
+    assert refused(f"http://127.0.0.1:{free_ports(1)[0]}/") == "no connection"
 
 
 @pytest.mark.parametrize("how", ["silent", "headers", "body", "length"])

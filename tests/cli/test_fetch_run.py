@@ -308,8 +308,8 @@ def test_asked_to_end_it_ends_after_what_it_has_in_hand(files: FetchFiles, start
         assert files.mail() == Counter(many)
 
 
-def test_on_a_terminal_there_is_a_picture(server: ScriptedServer, files: FetchFiles) -> None:
-    files.add(server)
+def once_on_a_terminal(files: FetchFiles) -> tuple[subprocess.Popen[bytes], int]:
+    """`fetch run --once` on a terminal of its own, and our end of that."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-c", "from pillarbox.cli import fetch; fetch.app()", "run", "--once"]
     process = subprocess.Popen(
@@ -317,6 +317,12 @@ def test_on_a_terminal_there_is_a_picture(server: ScriptedServer, files: FetchFi
         env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
     )  # fmt: skip
     os.close(theirs)
+    return process, ours
+
+
+def test_on_a_terminal_there_is_a_picture(server: ScriptedServer, files: FetchFiles) -> None:
+    files.add(server)
+    process, ours = once_on_a_terminal(files)
     shown = b""
     with contextlib.suppress(OSError):  # the other end is closed: the end of it
         while piece := os.read(ours, 4096):
@@ -333,13 +339,7 @@ def test_ctrl_c_twice_gives_the_terminal_back(files: FetchFiles) -> None:
     many = [mail(number, 20_000) for number in range(1, 40)]
     with ScriptedServer(many, tls="none", faults=["stall at octet 100 of RETR 30"]) as server:
         files.add(server)
-        ours, theirs = pty.openpty()
-        command = [sys.executable, "-c", "from pillarbox.cli import fetch; fetch.app()", "run", "--once"]
-        process = subprocess.Popen(
-            [*command, "--config", str(files.config)], stdin=theirs, stdout=theirs, stderr=theirs,
-            env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
-        )  # fmt: skip
-        os.close(theirs)
+        process, ours = once_on_a_terminal(files)
         shown = b""
         interrupted = 0
         with contextlib.suppress(OSError):  # the other end is closed: the end of it

@@ -7,25 +7,17 @@ import re
 import signal
 import ssl
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-PROGRAM = (sys.executable, "-m", "pillarbox.cli", "test-server")
-PATIENCE = 60.0
-
-
-def run(*arguments: str) -> tuple[int, str, str]:
-    done = subprocess.run([*PROGRAM, *arguments], capture_output=True, text=True, timeout=PATIENCE)
-    return done.returncode, done.stdout, done.stderr
+from tests.cli.program import PATIENCE, PROGRAM, run
 
 
 def test_it_serves_what_it_is_told_and_says_what_happened(tmp_path: Path) -> None:
     mail = tmp_path / "one.eml"
     mail.write_bytes(b"Subject: mine\r\n\r\nmine\r\n")
     arguments = ("--mail", str(mail), "--mail", str(mail), "--fault", "drop at RETR 2", "--unique-ids", "long")
-    process = subprocess.Popen([*PROGRAM, *arguments], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*PROGRAM, "test-server", *arguments], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         card = ""
@@ -72,7 +64,7 @@ def test_it_serves_what_it_is_told_and_says_what_happened(tmp_path: Path) -> Non
     ],
 )
 def test_what_is_wrong_is_told(arguments: tuple[str, ...], status: int, told: str) -> None:
-    found, shown, said = run(*arguments)
+    found, shown, said = run("test-server", *arguments)
     assert (found, shown) == (status, "")
     assert told in " ".join(said.replace("│", " ").split())
     assert "Traceback" not in said
@@ -83,4 +75,4 @@ def test_a_port_that_is_taken_is_told() -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        assert run("--port", port)[::2] == (1, f"error: port {port}: Address already in use\n")
+        assert run("test-server", "--port", port)[::2] == (1, f"error: port {port}: Address already in use\n")

@@ -13,9 +13,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+from tests.web import web
 
 from pillarbox.client.oauth import Application, Provider, Tokens
 from pillarbox.events import Secret
@@ -194,15 +196,6 @@ def running() -> Iterator[AuthorizationServer]:
     class Own(Handler):
         pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Own)
-    server.daemon_threads = True
-    server.block_on_close = False
-    Own.owner = AuthorizationServer(f"http://127.0.0.1:{server.server_address[1]}")
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
+    with web(Own) as port:
+        Own.owner = AuthorizationServer(f"http://127.0.0.1:{port}")
         yield Own.owner
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.interop.conftest import needs
+from tests.mechanisms import ALL
 from tests.peers.authority import Authority
 from tests.peers.secrets_of_one import SECRET, USER, OneAccount
 from tests.peers.served import Client, Served, run, serving
@@ -23,17 +24,6 @@ from pillarbox.server.tls import build_context
 
 pytestmark = pytest.mark.peer
 
-ALL = (
-    "PLAIN",
-    "LOGIN",
-    "SCRAM-SHA-256",
-    "SCRAM-SHA-256-PLUS",
-    "EXTERNAL",
-    "OAUTHBEARER",
-    "XOAUTH2",
-    "CRAM-MD5",
-    "APOP",
-)
 MESSAGE = b"Subject: hello\r\n\r\nhello\r\n"
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from tests.mechanisms import ALL
 from tests.session.talk import BINDINGS, CERTIFICATE, PASSWORD, TOKEN, Talk, World, plain
 
 from pillarbox.events import CleartextLoginRefused, LoginFailed, LoginSucceeded, LoginUnavailable, Secret
@@ -29,17 +30,6 @@ from pillarbox.wire.states import State
 REFUSED = "-ERR [AUTH] login failed\r\n"
 BROKEN = "-ERR authentication exchange failed\r\n"
 WELCOME = "+OK 3 messages (80 octets)\r\n"
-ALL = (
-    "PLAIN",
-    "LOGIN",
-    "SCRAM-SHA-256",
-    "SCRAM-SHA-256-PLUS",
-    "EXTERNAL",
-    "OAUTHBEARER",
-    "XOAUTH2",
-    "CRAM-MD5",
-    "APOP",
-)
 END_POINT = Binding("tls-server-end-point", BINDINGS["tls-server-end-point"])
 
 

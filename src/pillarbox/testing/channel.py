@@ -38,7 +38,6 @@ class Channel:
 
     Attributes:
         sent: octets sent so far.
-        received: octets received so far.
         rate: octets a second that are sent at most; 0 for no limit.
     """
 
@@ -50,7 +49,6 @@ class Channel:
         self._stream: list[tuple[int, Fault]] = []  # faults by the octet of the connection
         self._reply: list[tuple[int, Fault]] = []  # those of the reply under way
         self.sent = 0
-        self.received = 0
         self.rate = 0
         self._lingers = False
 
@@ -110,7 +108,7 @@ class Channel:
             # The client's first octets may have come together with the end of its handshake.
             plain = self._tls.read() if self._tls is not None else b""
             if plain:
-                break
+                return plain
             if self._tls is not None and self._tls.ended:
                 raise Ended("client left")
             try:
@@ -122,11 +120,8 @@ class Channel:
             if not data:
                 raise Ended("client left")
             if self._tls is None:
-                plain = data
-                break
+                return data
             self._tls.feed(data)
-        self.received += len(plain)
-        return plain
 
     def send(self, data: bytes) -> None:
         """Send octets; faults strike on the way.

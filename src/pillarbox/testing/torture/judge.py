@@ -121,9 +121,7 @@ def silent(server: ScriptedServer, sessions: int) -> list[Failure]:
 
 def mail(case: Case, sent: Sequence[bytes], server: ScriptedServer, maildir: Path) -> tuple[list[Failure], int, int]:
     """What became of the mail: failures, lost messages, duplicates."""
-    expected = {post.token(octets): [post.body(octets)] for octets in sent}
-    for number, octets in case.also.items():
-        expected[number].append(post.body(octets))
+    expected = _expected(case, sent)
     there = post.arrived(maildir, expected)
     on_server = {post.token(shelved.octets) for shelved in server.messages}
     lost = [number for number in expected if number not in on_server and not there.whole.get(number)]
@@ -143,10 +141,15 @@ def mail(case: Case, sent: Sequence[bytes], server: ScriptedServer, maildir: Pat
 
 def premature(case: Case, sent: Sequence[bytes], server: ScriptedServer, maildir: Path) -> list[Failure]:
     """After the hostile runs: whether something is deleted that has not arrived."""
-    expected = {post.token(octets): [post.body(octets)] for octets in sent}
-    for number, octets in case.also.items():
-        expected[number].append(post.body(octets))
-    there = post.arrived(maildir, expected)
+    there = post.arrived(maildir, _expected(case, sent))
     gone = [post.token(shelved.octets) for shelved in server.deleted_messages]
     early = [number for number in gone if not there.whole.get(number)]
     return [Failure(Fault.DELETED, f"messages {early}")] if early else []
+
+
+def _expected(case: Case, sent: Sequence[bytes]) -> dict[int, list[bytes]]:
+    """The bodies that count as whole, by token."""
+    expected = {post.token(octets): [post.body(octets)] for octets in sent}
+    for number, octets in case.also.items():
+        expected[number].append(post.body(octets))
+    return expected

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -115,23 +115,13 @@ class Suite:
                 )
             return torture.commands, torture.octets
 
-    def _home(self) -> _Home:
-        return _Home(self._directory)
-
-
-class _Home:
-    """A directory for one case."""
-
-    def __init__(self, directory: Path) -> None:
-        self._path = Path(tempfile.mkdtemp(dir=directory))
-
-    def __enter__(self) -> Path:
-        for part in ("tmp", "new", "cur"):
-            (self._path / "home" / "Maildir" / part).mkdir(parents=True)
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._path, ignore_errors=True)
+    @contextmanager
+    def _home(self) -> Iterator[Path]:
+        """A directory for one case."""
+        with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as name:
+            for part in ("tmp", "new", "cur"):
+                Path(name, "home", "Maildir", part).mkdir(parents=True)
+            yield Path(name)
 
 
 class _Torture:
