@@ -6,6 +6,7 @@ The map, by layer; a file imports only from lower ones:
     sasl       1  SASL mechanisms, both sides, pure
     events     1  what happens, as frozen types; secrets as a type that never prints
     config     1  the settings: schema, loading, explaining
+    files      1  private files, and files that a power failure leaves whole
     maildrop   2  what POP3 sees of a mailbox, and the stores behind it
     auth       2  attempts in, decisions out
     watch      2  events as log lines
@@ -30,7 +31,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pillarbox.archive import Archive as Archive
-    from pillarbox.client import AsyncClient as AsyncClient
     from pillarbox.client import AuthenticationFailed as AuthenticationFailed
     from pillarbox.client import Client as Client
     from pillarbox.client import ClientCertificate as ClientCertificate
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from pillarbox.client import TlsRules as TlsRules
     from pillarbox.client import UsageError as UsageError
     from pillarbox.client import Verify as Verify
+    from pillarbox.client.aio import AsyncClient as AsyncClient
     from pillarbox.client.discover import discover as discover
     from pillarbox.client.oauth import GOOGLE as GOOGLE
     from pillarbox.client.oauth import Application as Application
@@ -76,7 +77,6 @@ __version__ = "0.1.0"
 _HOMES = {
     "pillarbox.archive": ("Archive",),
     "pillarbox.client": (
-        "AsyncClient",
         "AuthenticationFailed",
         "Client",
         "ClientCertificate",
@@ -101,6 +101,7 @@ _HOMES = {
         "UsageError",
         "Verify",
     ),
+    "pillarbox.client.aio": ("AsyncClient",),
     "pillarbox.client.discover": ("discover",),
     "pillarbox.client.oauth": (
         "GOOGLE",

@@ -20,6 +20,7 @@ LAYERS = {
     "sasl": 1,
     "events": 1,
     "config": 1,
+    "files": 1,
     "maildrop": 2,
     "auth": 2,
     "watch": 2,
@@ -37,7 +38,7 @@ LAYERS = {
 # What may be imported within a layer: a SASL claim carries a Secret, and the fetcher delivers into the archive, too.
 WITHIN_LAYER = {("sasl", "events"), ("fetch", "archive")}
 
-STANDARD_LIBRARY_ONLY = {"wire", "sasl"}
+STANDARD_LIBRARY_ONLY = {"wire", "sasl", "files"}
 
 LINES = 400
 

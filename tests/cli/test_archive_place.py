@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pillarbox.cli.archive_place import moment, octets, place_of, plural, query_of
+from pillarbox.cli.archive_place import moment, octets, place_of, query_of
 
 
 def test_where_the_archive_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -21,6 +21,4 @@ def test_texts() -> None:
     assert query_of(None) == ""
     assert moment(0) == "1970-01-01T00:00:00Z"
     assert moment(None) is moment(1e300) is None
-    assert plural(1, "message") == "1 message"
-    assert plural(1234, "message") == "1,234 messages"
     assert [octets(number) for number in (1, 20_000, 20_000_000)] == ["1 octets", "20 kB", "20.0 MB"]

@@ -122,9 +122,10 @@ def test_ctrl_c_while_it_is_starting_is_no_traceback() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGINT, "", "")
 
 
-def test_only_the_wanted_command_is_imported() -> None:
-    """What `config check` must not cost: the server."""
-    program = "import sys; from pillarbox import cli; cli.build('config'); print('pillarbox.wiring' in sys.modules)"
+@pytest.mark.parametrize("wanted", ["config", ""])
+def test_only_the_wanted_command_is_imported(wanted: str) -> None:
+    """What `config check` and --help must not cost: the server."""
+    program = f"import sys; from pillarbox import cli; cli.build({wanted!r}); print('pillarbox.wiring' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout == "False\n", done.stderr
 

@@ -77,9 +77,6 @@ def test_advice_is_printed_and_refuses_nothing(
     assert shown.out == ""
     assert shown.err.startswith("advice: ")
     assert "qwertyuiopasdfgh" not in shown.err
-    on_stdin(monkeypatch, b"qwertyuiopasdfgh\n")
-    new_password(from_stdin=True, advice=False)
-    assert capsys.readouterr().err == ""
 
 
 def test_a_filter_that_cannot_be_used_refuses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from pillarbox.auth.app_passwords import NoSuchAppPassword, TooManyAppPasswords
 from pillarbox.auth.keys import KeyUnavailable
 from pillarbox.auth.mfa import Policy
 from pillarbox.auth.totp import TotpEnrolled, TotpMissing, WrongCode
-from pillarbox.cli.opened_accounts import OpenedAccounts, when, when_or_none
+from pillarbox.cli.opened_accounts import OpenedAccounts, when_or_none
+from pillarbox.cli.telling import when
 
 
 @pytest.mark.parametrize(

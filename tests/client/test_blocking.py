@@ -223,7 +223,7 @@ def test_progress_is_told() -> None:
     told: list[Progress] = []
     with client(Server(MAIL), progress=told.append) as box:
         box.message(2).read()
-    assert told[-1] == (box._talk.listed[1] if box._talk.listed else None, len(MAIL[1]))
+    assert told[-1] == (box.listing()[1], len(MAIL[1]))
 
 
 def test_save_to_a_directory_is_whole_or_not_there(tmp_path: Path) -> None:

@@ -74,7 +74,6 @@ def test_a_refused_deletion_is_said() -> None:
     talk = opened(server)
     statuses = run(talk.delete([1, 2, 2]), server)
     assert {number: status.ok for number, status in statuses.items()} == {1: True, 2: False}
-    assert run(talk.marked(), server) == statuses
     assert server.keywords().count(b"DELE") == 2
 
 

@@ -62,7 +62,7 @@ def test_a_message_passes_all_steps(journal: Journal) -> None:
 
 
 def test_every_step_survives_being_closed(tmp_path: Path, clock: Clock) -> None:
-    steps: list[Callable[[Journal], None]] = [
+    steps: list[Callable[[Journal], object]] = [
         lambda j: j.listed([(b"a", 10)]),
         lambda j: j.staged([intent()], [10]),
         lambda j: j.delivered([(b"a", "x")], None),

@@ -33,8 +33,8 @@ class Failures:
 class FullDisk(Staging):
     """No large message fits."""
 
-    def receive(self, chunks: Iterable[bytes]) -> Part:
-        part = super().receive(chunks)
+    def receive(self, chunks: Iterable[bytes], sha256: Callable[[], bytes | None] | None = None) -> Part:
+        part = super().receive(chunks, sha256)
         if part.content.octets > 1_048_576:
             drop(part)
             raise StagingError("no space left", temporary=True, full=True)

@@ -20,8 +20,8 @@ from typing import BinaryIO
 from pillarbox.archive import mime, objects
 from pillarbox.archive.archive import Archive
 from pillarbox.archive.errors import ArchiveError
-from pillarbox.archive.layout import sync_directory
 from pillarbox.archive.search import Found
+from pillarbox.files import sync_directory, write_durably
 
 _QUOTED = re.compile(rb"^(>*From )", re.MULTILINE)
 _ADDRESS = re.compile(rb"[^\s<>()\",;:]+@[^\s<>()\",;:]+")
@@ -80,10 +80,7 @@ def to_directory(
         if octets is None:
             continue
         temporary = waiting / f".{name}.{os.getpid()}"
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(octets)
-            file.flush()
-            os.fsync(file.fileno())
+        write_durably(temporary, octets)
         temporary.rename(place / name)
         count += 1
     sync_directory(place)

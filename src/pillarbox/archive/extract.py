@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from pillarbox.archive import html, mime
 from pillarbox.archive.charsets import decode
-from pillarbox.archive.headers import Header
 
 TEXT = 1 << 20
 """Characters of text of a message that are searchable."""
@@ -54,9 +53,8 @@ def document(data: mime.Octets, received: float) -> Document:
                 body.append(text)
                 room -= len(text)
     written = header.date()
-    usable = written is not None and written <= received + _DAY
     return Document(
-        date=written if usable and written is not None else received,
+        date=written if written is not None and written <= received + _DAY else received,
         subject=header.text("subject")[:_FIELD],
         sender=header.texts("from", "sender")[:_FIELD],
         recipients=header.texts("to", "cc", "bcc", "delivered-to", "x-original-to")[:_FIELD],
@@ -71,10 +69,8 @@ def document(data: mime.Octets, received: float) -> Document:
 def part_text(data: mime.Octets, part: mime.Part, *, most: int, links: bool = False) -> str:
     """The text of a text part, HTML as plain text: at most `most` characters of it."""
     # A character takes up to 4 octets, and HTML is mostly not text.
-    is_html = part.type == "text/html"
-    octets = mime.content(data, part, most * 4)
-    text = decode(octets, part.charset)
-    return (html.to_text(text, links=links) if is_html else text)[:most]
+    text = decode(mime.content(data, part, most * 4), part.charset)
+    return (html.to_text(text, links=links) if part.type == "text/html" else text)[:most]
 
 
 def empty(received: float) -> Document:
@@ -83,5 +79,5 @@ def empty(received: float) -> Document:
 
 
 def _nested(data: mime.Octets, part: mime.Part) -> str:
-    inner: Header = mime.header_of(data, part.start, part.end)[0]
+    inner, _ = mime.header_of(data, part.start, part.end)
     return f"{inner.text('subject')}\n{inner.texts('from')}\n{inner.texts('to', 'cc')}"[:_FIELD]

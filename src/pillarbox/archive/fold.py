@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
 
 _UNSPACED_RANGES = (
@@ -38,10 +39,7 @@ _LETTERS = str.maketrans(
 
 def fold(text: str) -> str:
     """`text` as it is compared. Its length may be up to 18 times the original's (NFKC)."""
-    lowered = text.lower()
-    if lowered.isascii():
-        return lowered
-    return _UNSPACED.sub(_pairs, _NOT_ASCII.sub(_folded_run, lowered))
+    return _cut(text, _pairs)
 
 
 def is_single(text: str) -> bool:
@@ -51,10 +49,14 @@ def is_single(text: str) -> bool:
 
 def fold_asked(text: str) -> str:
     """`text` as `fold` makes it, but for asking: a run of unspaced script may go on behind what was asked for."""
+    return _cut(text, _pairs_without_last)
+
+
+def _cut(text: str, pairs: Callable[[re.Match[str]], str]) -> str:
     lowered = text.lower()
     if lowered.isascii():
         return lowered
-    return _UNSPACED.sub(_pairs_without_last, _NOT_ASCII.sub(_folded_run, lowered))
+    return _UNSPACED.sub(pairs, _NOT_ASCII.sub(_folded_run, lowered))
 
 
 def _folded_run(found: re.Match[str]) -> str:

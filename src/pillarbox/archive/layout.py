@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pillarbox.archive.errors import ArchiveBusy, ArchiveError, ArchiveMissing
+from pillarbox.files import sync_directory, write_durably
 
 MARKER = b'{"format":"pillarbox-archive","version":1}\n'
 
@@ -97,6 +98,10 @@ class Layout:
         """Where that message is before it is in its place."""
         return self.tmp / f"{digest.hex()}.eml"
 
+    def unfinished(self) -> Path:
+        """A file that nobody else has, for something on its way."""
+        return self.tmp / f"{os.getpid()}-{os.urandom(8).hex()}.part"
+
     def check(self) -> None:
         """Make sure that this is an archive we can read.
 
@@ -144,7 +149,7 @@ class Layout:
         for empty in (self.log, self.lock):
             os.close(os.open(empty, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         sync_directory(self.objects)
-        new = self.tmp / f"{os.getpid()}-{os.urandom(8).hex()}.part"
+        new = self.unfinished()
         write_durably(new, MARKER)
         try:
             new.rename(self.marker)
@@ -204,21 +209,3 @@ class WriteLock:
                 self._sleep(_POLL_SECONDS)
             else:
                 return
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a private file and make its octets durable; its name is the caller's to make durable."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)

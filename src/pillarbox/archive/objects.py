@@ -21,7 +21,8 @@ from pathlib import Path
 
 from pillarbox.archive import blocks, log
 from pillarbox.archive.errors import ArchiveDamaged, ArchiveError, ArchiveFull
-from pillarbox.archive.layout import Layout, sync_directory
+from pillarbox.archive.layout import Layout
+from pillarbox.files import sync_directory
 
 CHUNK = 1 << 18
 _READ_ONLY = 0o400
@@ -50,7 +51,7 @@ def stage(layout: Layout, source: Path | bytes, *, take: bool) -> Stored:
     Raises:
         ArchiveFull, ArchiveError: it cannot be written, or the source cannot be read.
     """
-    waiting = layout.tmp / f"{os.getpid()}-{os.urandom(8).hex()}.part"
+    waiting = layout.unfinished()
     try:
         if isinstance(source, Path):
             linked = take and _linked(source, waiting)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pillarbox.archive import objects
 from pillarbox.archive.archive import Archive
-from pillarbox.archive.layout import sync_directory
 from pillarbox.archive.verify import Finding, Kind
+from pillarbox.files import sync_directory
 
 
 def repair(archive: Archive, finding: Finding) -> bool:
@@ -36,7 +36,7 @@ def repair(archive: Archive, finding: Finding) -> bool:
 def _message(archive: Archive, path: Path, digest: bytes, octet: int, bit: int) -> bool:
     if not objects.whole(path, digest, turned=(octet, bit)):
         return False  # something else has happened to it since
-    copy = archive.layout.tmp / f"{os.getpid()}-{os.urandom(8).hex()}.part"
+    copy = archive.layout.unfinished()
     descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with open(descriptor, "wb") as file:

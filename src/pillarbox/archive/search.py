@@ -91,8 +91,7 @@ def search(
         QueryError: the query cannot be understood.
         ArchiveDamaged: the index cannot be read.
     """
-    planned = plan(parse(text, clock()))
-    sql, values = _statement(planned, order)
+    sql, values = _statement(plan(parse(text, clock())), order)
     with archive.reading() as reader:
         rows = _rows(reader, sql, (*values, limit, offset))
         return _with_origins(reader, rows)
@@ -105,8 +104,7 @@ def matching(archive: Archive, text: str, clock: Callable[[], float] = time.time
         QueryError: the query cannot be understood.
         ArchiveDamaged: the index cannot be read.
     """
-    planned = plan(parse(text, clock()))
-    sql, values = _statement(planned, Order.OLDEST, ids_only=True)
+    sql, values = _statement(plan(parse(text, clock())), Order.OLDEST, ids_only=True)
     with archive.reading() as reader:
         numbers = [row[0] for row in _rows(reader, sql, (*values, -1, 0))]
     for start in range(0, len(numbers), _MANY):
@@ -124,8 +122,7 @@ def count(archive: Archive, text: str, *, most: int = 1 << 40, clock: Callable[[
         QueryError: the query cannot be understood.
         ArchiveDamaged: the index cannot be read.
     """
-    planned = plan(parse(text, clock()))
-    sql, values = _statement(planned, Order.NEWEST, ids_only=True)
+    sql, values = _statement(plan(parse(text, clock())), Order.NEWEST, ids_only=True)
     with archive.reading() as reader:
         return int(_rows(reader, f"SELECT count(*) FROM ({sql})", (*values, most, 0))[0][0])  # noqa: S608 - ours
 

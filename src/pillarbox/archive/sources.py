@@ -10,19 +10,19 @@ Date, or the file's own time.
 
 from __future__ import annotations
 
-import mmap
 import os
 import re
 import stat
 import time
 from calendar import timegm
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from pillarbox.archive.archive import Incoming
 from pillarbox.archive.headers import date_of
+from pillarbox.archive.layout import Layout
 from pillarbox.archive.mime import Octets, header_of
+from pillarbox.archive.objects import mapped
 
 Skipped = Callable[[Path, str], None]
 """Told of a file that was passed over, and why."""
@@ -35,7 +35,6 @@ _ASCTIME = re.compile(
     rb"[A-Z][a-z]{2} ([A-Z][a-z]{2}) +([0-9]{1,2}) ([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)[^0-9]*([0-9]{4})"
 )
 _SECONDS = re.compile(r"([0-9]{9,11})\.")
-_MARKER = "pillarbox-archive.json"
 
 
 def messages(path: Path, account: str, skipped: Skipped) -> Iterator[Incoming]:
@@ -51,7 +50,7 @@ def messages(path: Path, account: str, skipped: Skipped) -> Iterator[Incoming]:
         path, onerror=lambda error: skipped(Path(str(error.filename)), str(error.strerror))
     ):
         here = Path(directory)
-        if _MARKER in names:
+        if Layout(here).marker.name in names:
             below.clear()
             skipped(here, "it is an archive")
             continue
@@ -66,24 +65,19 @@ def messages(path: Path, account: str, skipped: Skipped) -> Iterator[Incoming]:
                 skipped(here / name, error.strerror or str(error))
 
 
-def mbox(path: Path, account: str, name: str = "") -> Iterator[Incoming]:
-    """The messages of an mbox file.
-
-    Args:
-        path: the file.
-        account: what to record as their account.
-        name: what to record as their unique-id; the file's own name if that is "".
+def mbox(path: Path, account: str) -> Iterator[Incoming]:
+    """The messages of an mbox file; its name is recorded as their unique-id.
 
     Raises:
         OSError: it cannot be read.
     """
-    with _mapped(path) as data:
+    with mapped(path) as data:
         when = path.stat().st_mtime
         for start, end in _spans(data):
             line = data.find(b"\n", start, end) + 1
             octets = _QUOTED.sub(rb"\1", data[line:end])
             received = _from_line(data[start:line]) or _said(octets) or when
-            yield Incoming(octets, account, name or path.name, received)
+            yield Incoming(octets, account, path.name, received)
 
 
 def _file(path: Path, account: str, skipped: Skipped) -> Iterator[Incoming]:
@@ -151,13 +145,3 @@ def _said(data: bytes) -> float | None:
     header, _ = header_of(data)
     received = header.text("received").rpartition(";")[2]
     return date_of(received) or header.date()
-
-
-@contextmanager
-def _mapped(path: Path) -> Iterator[Octets]:
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size == 0:
-            yield b""
-            return
-        with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view:
-            yield view

@@ -17,7 +17,6 @@ from pillarbox.archive.query import (
     Dated,
     Digest,
     HasAttachment,
-    Leaf,
     MessageId,
     Node,
     Not,
@@ -137,7 +136,7 @@ def _expression(words: Words) -> str:
     return f'{column}"{quoted}"{"*" if words.begins else ""}'
 
 
-def _leaf(leaf: Leaf) -> Condition:
+def _leaf(leaf: Account | HasAttachment | Dated | Sized | Digest | MessageId) -> Condition:
     match leaf:
         case Account(name, begins):
             if begins:
@@ -156,8 +155,6 @@ def _leaf(leaf: Leaf) -> Condition:
             return Condition("{row} IN (SELECT id FROM messages WHERE sha256 BETWEEN ? AND ?)", (low, high))
         case MessageId(text):
             return Condition("{row} IN (SELECT id FROM messages WHERE message_id = ? AND message_id <> '')", (text,))
-        case Words():
-            return _condition(Match(_expression(leaf)))
 
 
 def _row(second: int | None) -> int | None:

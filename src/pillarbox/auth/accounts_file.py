@@ -7,12 +7,12 @@ stored, and when, is in `accounts`.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 from pathlib import Path
 
 from pillarbox.auth import accounts_schema
+from pillarbox.files import made_once
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _REASONS = {
@@ -65,20 +65,9 @@ def create(path: str) -> bool:
     """
     if os.path.exists(path):
         return False
-    scratch = f"{path}.new-{os.getpid()}"
     try:
-        make_directory(Path(path).parent)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(scratch)
-        # Built beside and linked into place: other processes find the whole file or none, also after a crash.
-        try:
-            make_owned_file(scratch)
+        with made_once(Path(path)) as scratch:
             _write_schema(scratch)
-            os.link(scratch, path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(scratch)
-        sync_directory(os.path.dirname(path))
     except FileExistsError:
         return False  # another process was quicker
     except (sqlite3.Error, OSError) as error:
@@ -148,44 +137,10 @@ def _check_identity(connection: sqlite3.Connection, path: str) -> None:
         accounts_schema.bring_up_to_date(connection)
 
 
-def make_directory(directory: Path) -> None:
-    """Make a private directory and those above it. Made by root, each belongs to the owner of the one above."""
-    if directory.is_dir():
-        return
-    make_directory(directory.parent)
-    with contextlib.suppress(FileExistsError):
-        directory.mkdir(mode=0o700)
-        if os.geteuid() == 0:
-            above = directory.parent.stat()
-            os.chown(directory, above.st_uid, above.st_gid, follow_symlinks=False)
-
-
-def make_owned_file(path: str) -> None:
-    """Make an empty private file. Made by root, it belongs to the owner of its directory."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        os.fchmod(descriptor, 0o600)
-        if os.geteuid() == 0:
-            # SQLite gives the files that it makes beside this one the same owner when it runs as root.
-            directory = os.stat(os.path.dirname(path))
-            os.fchown(descriptor, directory.st_uid, directory.st_gid)
-    finally:
-        os.close(descriptor)
-
-
-def _write_schema(path: str) -> None:
+def _write_schema(path: Path) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.execute("PRAGMA synchronous = FULL")
         accounts_schema.write(connection)
     finally:
         connection.close()
-
-
-def sync_directory(directory: str) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

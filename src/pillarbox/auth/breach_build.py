@@ -12,7 +12,6 @@ taken apart by one regular expression for a whole block; only a block with somet
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import sys
@@ -36,6 +35,7 @@ from pillarbox.auth.breach import (
     payload_digest,
 )
 from pillarbox.auth.passwords import MAX_PASSWORD_OCTETS, prepared
+from pillarbox.files import DurableFile
 
 DEFAULT_BITS = 10
 """One good password in about 1,000 is refused, and another one is asked for: cheap, for 12.5 bits an entry."""
@@ -115,9 +115,12 @@ def build(
         if not runs.total:
             raise BuildError("no line of the lists could be used; a line is a SHA-1 hash in hexadecimal, as HASH:COUNT")
         header = Header(kind, bits, runs.total, 0, 0, 0, b"")
-        with _replaced(output) as out:
-            header = _write(out, header, runs.merged(), progress)
-            octets = os.fstat(out.fileno()).st_size
+        # The lists are public, and the server's user must read the file that root may have made.
+        with DurableFile(output, 0o644) as file:
+            with open(file.fileno(), "w+b", closefd=False) as out:
+                header = _write(out, header, runs.merged(), progress)
+                octets = os.fstat(out.fileno()).st_size
+            file.commit()
     return Built(header, reader.lines, reader.bad, octets)
 
 
@@ -339,26 +342,3 @@ class _Groups:
         self.stored += len(prints)
         self.octets += len(data)
         self._begins.append(self.octets)
-
-
-@contextlib.contextmanager
-def _replaced(path: Path) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` when the block ends well, and is gone when it does not."""
-    fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(fd, "w+b") as out:
-            yield out
-            out.flush()
-            # The lists are public, and the server's user must read the file that root may have made.
-            os.fchmod(out.fileno(), 0o644)
-            os.fsync(out.fileno())
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

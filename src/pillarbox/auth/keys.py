@@ -10,17 +10,15 @@ RFC 5869 §2.3 (derivation), RFC 5116 (sealing, with AES-256-GCM).
 
 from __future__ import annotations
 
-import contextlib
 import hmac
 import os
 import re
 import sqlite3
-import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from pillarbox.auth.accounts_file import make_directory, make_owned_file, sync_directory
+from pillarbox.files import NotAFile, OpenToOthers, made_once, read_private, write_durably
 
 __all__ = ["InstallationKey", "KeyFile", "KeyMissing", "KeyUnavailable"]
 
@@ -171,52 +169,31 @@ class KeyFile:
 
     def _read(self) -> bytes:
         try:
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            line = read_private(self._path, _LONGEST)
         except FileNotFoundError:
             raise KeyMissing(
                 f"{self._path}: the installation key is missing; restore it from a backup: app passwords and TOTP "
                 "cannot be checked without it"
             ) from None
+        except NotAFile:
+            raise KeyUnavailable(f"{self._path}: it is not a file") from None
+        except OpenToOthers:
+            raise KeyUnavailable(
+                f"{self._path}: other users of this machine can read it; run chmod 600 on it, and revoke what was "
+                "made with it if they are not trusted"
+            ) from None
         except OSError as error:
             raise KeyUnavailable(f"{self._path}: {error.strerror}") from error
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise KeyUnavailable(f"{self._path}: it is not a file")
-            if status.st_mode & 0o077:
-                raise KeyUnavailable(
-                    f"{self._path}: other users of this machine can read it; run chmod 600 on it, and revoke what was "
-                    "made with it if they are not trusted"
-                )
-            found = _LINE.fullmatch(os.read(descriptor, _LONGEST))
-        except OSError as error:
-            raise KeyUnavailable(f"{self._path}: {error.strerror}") from error
-        finally:
-            os.close(descriptor)
+        found = _LINE.fullmatch(line)
         if found is None:
             raise KeyUnavailable(f"{self._path}: it is damaged, or no installation key; restore it from a backup")
         return bytes.fromhex(found[1].decode())
 
     def _create(self) -> None:
-        directory, _ = os.path.split(self._path)
-        scratch = f"{self._path}.new-{os.getpid()}"
         try:
-            make_directory(Path(directory))
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(scratch)
-            try:
-                make_owned_file(scratch)
-                with open(scratch, "wb") as file:
-                    file.write(b"pillarbox-secret-key-1 %s\n" % self._random(KEY_OCTETS).hex().encode())
-                    file.flush()
-                    os.fsync(file.fileno())
-                # A link, not a rename: of two programs that make a key at once, both use the first.
-                os.link(scratch, self._path)
-            finally:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(scratch)
-            sync_directory(directory)
+            with made_once(Path(self._path)) as scratch:
+                write_durably(scratch, b"pillarbox-secret-key-1 %s\n" % self._random(KEY_OCTETS).hex().encode())
         except FileExistsError:
-            pass
+            pass  # of two programs that make a key at once, both use the first
         except OSError as error:
             raise KeyUnavailable(f"{self._path}: {error.strerror}") from error

@@ -13,16 +13,31 @@ from typing import Annotated
 
 import typer
 
-_SINGLE = ("serve", "quickstart", "test-server", "torture")
-COMMANDS = (*_SINGLE, "account", "app-password", "breach", "guard", "config", "fetch", "archive", "lab")
-"""Each is a module here: the single ones with a function `command`, the others with `app` for a group of commands."""
+COMMANDS = {
+    "serve": "Run the server until SIGTERM or Ctrl-C. SIGHUP reloads configuration and certificates.",
+    "quickstart": "Start a server to try out: makes a certificate, an account and some mail, and says how to read it.",
+    "test-server": "Run a POP3 server with scripted faults, to try a client against.",
+    "torture": "Run a POP3 client against hostile servers, cut connections and kills.",
+    "account": "Add, change and remove the accounts that may read mail.",
+    "app-password": "Make, list and revoke app passwords: one for each mail program.",
+    "breach": "Make and ask the offline file of breached passwords.",
+    "guard": "See whom the guard refuses, and why; release and allow.",
+    "config": "Check, show and explain the configuration.",
+    "fetch": "Fetch mail from POP3 servers, exactly once.",
+    "archive": "Keep mail in a verifiable archive: add, search, show, export, verify.",
+    "lab": "Measure the server's defences.",
+}
+"""Each is a module here, and what --help says of it."""
+
+_SINGLE = {"serve", "quickstart", "test-server", "torture"}
+"""Those with a function `command`; the others have `app` for a group of commands."""
 
 _INTERRUPTED = 130
 """What a shell expects of a program that Ctrl-C has ended before it could do its work."""
 
 
 def build(wanted: str) -> typer.Typer:
-    """The command line with the wanted command; with all of them when it names none, as for --help."""
+    """The command line with the wanted command; the others are listed only."""
     app = typer.Typer(
         name="pillarbox",
         help="Pillarbox, a POP3 system for real mail: server, fetcher, archive.",
@@ -32,13 +47,20 @@ def build(wanted: str) -> typer.Typer:
         rich_markup_mode=None,
     )
     app.callback()(_root)
-    for name in (wanted,) if wanted in COMMANDS else COMMANDS:
+    for name, told in COMMANDS.items():
+        if name != wanted:
+            app.command(name, help=told)(_listed)
+            continue
         module = importlib.import_module(f"pillarbox.cli.{name.replace('-', '_')}")
         if name in _SINGLE:
-            app.command(name)(module.command)
+            app.command(name, help=told)(module.command)
         else:
-            app.add_typer(module.app, name=name)
+            app.add_typer(module.app, name=name, help=told)
     return app
+
+
+def _listed() -> None:
+    """Stands for a command that was not asked for."""
 
 
 def _version(asked: bool) -> None:
@@ -60,7 +82,8 @@ def _root(
 def main() -> None:
     """The `pillarbox` program."""
     try:
-        build(sys.argv[1] if len(sys.argv) > 1 else "")()
+        # The first word that is no option: none of ours takes a value.
+        build(next((word for word in sys.argv[1:] if not word.startswith("-")), ""))()
     except BrokenPipeError:
         # The reader of our output has gone: that is its right, and no error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

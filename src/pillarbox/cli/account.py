@@ -16,9 +16,10 @@ import typer
 from pillarbox.auth.accounts import AccountsMissing, StoredAccount
 from pillarbox.cli import account_rules
 from pillarbox.cli.config import config_option
-from pillarbox.cli.opened_accounts import Json, Name, OpenedAccounts, fail, note, state_of, when
+from pillarbox.cli.opened_accounts import Json, Name, OpenedAccounts, fail, note, state_of
+from pillarbox.cli.telling import when
 
-app = typer.Typer(help="Add, change and remove the accounts that may read mail.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 def _no_password_argument(given: bool) -> None:

@@ -19,10 +19,11 @@ from pillarbox.auth.app_passwords import AppPassword, Grant, Minted, Network
 from pillarbox.auth.mfa import Policy
 from pillarbox.cli import days
 from pillarbox.cli.config import config_option
-from pillarbox.cli.opened_accounts import Json, Name, OpenedAccounts, fail, note, when, when_or_none
+from pillarbox.cli.opened_accounts import Json, Name, OpenedAccounts, fail, note, when_or_none
 from pillarbox.cli.owner import show_owner
+from pillarbox.cli.telling import when
 
-app = typer.Typer(help="Make, list and revoke app passwords: one for each mail program.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 _MAX_NAME = 64
 _NEED_THE_TEXT = {"APOP", "CRAM-MD5"}

@@ -1,6 +1,6 @@
 """`pillarbox archive`: puts mail into an archive, and finds it again.
 
-Rules: in `archive_place`. Reading and taking out are in `archive_read`, checking in `archive_verify`.
+Rules: in `telling`. Reading and taking out are in `archive_read`, checking in `archive_verify`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import json
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,35 +18,29 @@ import typer
 
 from pillarbox.cli import archive_read, archive_verify
 from pillarbox.cli.archive_place import (
-    FAILED,
     WORDS_WITH_MINUS,
     Json,
     Place,
     Query,
     described,
-    fail,
-    interactive,
     moment,
-    note,
     octets,
     opened,
     place_of,
-    plural,
     query_of,
 )
+from pillarbox.cli.telling import FAILED, Progress, fail, note, plural
 
 if TYPE_CHECKING:
     from pillarbox.archive import Added, Archive, Incoming
     from pillarbox.archive.search import Found
 
-app = typer.Typer(help="Keep mail in a verifiable archive: add, search, show, export, verify.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 _BATCH = 200
 _BATCH_OCTETS = 32 << 20
 _COUNTED = 10_000
 """Matches that are counted; beyond that, "more than" must do."""
-
-_PROGRESS_SECONDS = 0.5
 
 
 @app.command()
@@ -169,11 +162,9 @@ def _row(found: Found) -> str:
 class _Tally:
     """Counts, and shows the count on a terminal."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self) -> None:
         self.new = self.known = self.restored = 0
-        self._clock = clock
-        self._next = clock() + _PROGRESS_SECONDS
-        self._shown = False
+        self._progress = Progress()
 
     def count(self, added: Sequence[Added]) -> None:
         """So many more."""
@@ -181,15 +172,11 @@ class _Tally:
         self.new += len(added) - known - restored
         self.known += known
         self.restored += restored
-        if interactive() and self._clock() >= self._next:
-            self._next = self._clock() + _PROGRESS_SECONDS
-            self._shown = True
-            typer.echo(f"\r{self.new:,} added, {self.known:,} there already", nl=False, err=True)
+        self._progress.show(f"{self.new:,} added, {self.known:,} there already")
 
     def end(self) -> None:
-        """Leave the line."""
-        if self._shown:
-            typer.echo(err=True)
+        """No more."""
+        self._progress.end()
 
 
 def _add_all(archive: Archive, incoming: Iterator[Incoming]) -> _Tally:

@@ -1,29 +1,24 @@
-"""What all commands of `pillarbox archive` share: which archive is meant, how failures and messages are shown.
+"""What all commands of `pillarbox archive` share: which archive is meant, how messages are shown.
 
-Rules: every failure is one line on standard error and an exit code (1 failed or found something wrong, 2 wrong usage);
-what came from a message or a file's name is cleaned before it is printed.
+Rules: as in `telling`, also for what a message or a file's name holds.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pillarbox.watch.clean import clean
+from pillarbox.cli.telling import WRONG_USE, fail
 
 if TYPE_CHECKING:
     from pillarbox.archive import Archive
     from pillarbox.archive.search import Found
-
-FAILED = 1
-WRONG_USE = 2
 
 Place = Annotated[
     Path | None,
@@ -105,11 +100,6 @@ def moment(seconds: float | None) -> str | None:
         return None
 
 
-def plural(number: int, name: str) -> str:
-    """`1 message`, `1,234 messages`."""
-    return f"{number:,} {name}{'' if number == 1 else 's'}"
-
-
 def octets(number: int) -> str:
     """A size for people."""
     if number < 10_000:
@@ -117,19 +107,3 @@ def octets(number: int) -> str:
     if number < 10_000_000:
         return f"{number / 1000:,.0f} kB"
     return f"{number / 1_000_000:,.1f} MB"
-
-
-def note(text: str) -> None:
-    """Say something that is no result."""
-    typer.echo(clean(text), err=True)
-
-
-def fail(text: str, code: int = FAILED) -> NoReturn:
-    """Say what went wrong, and end."""
-    typer.echo(f"error: {clean(text)}", err=True)
-    raise typer.Exit(code)
-
-
-def interactive() -> bool:
-    """Whether a person sees what is written to standard error."""
-    return sys.stderr.isatty()

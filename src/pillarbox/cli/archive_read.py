@@ -1,6 +1,6 @@
 """`pillarbox archive show` and `export`: reading messages on the terminal, and taking them out.
 
-Rules: in `archive_place`. Only `--raw` prints what a message holds as it is. Octets are compared with their
+Rules: in `telling`. Only `--raw` prints what a message holds as it is. Octets are compared with their
 SHA-256: a damaged message is named, the exit code is 1, and only `--raw` gives it out nevertheless.
 """
 
@@ -16,20 +16,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pillarbox.cli.archive_place import (
-    FAILED,
     WORDS_WITH_MINUS,
     Json,
     Place,
     Query,
     described,
-    fail,
     moment,
-    note,
     octets,
     opened,
-    plural,
     query_of,
 )
+from pillarbox.cli.telling import FAILED, fail, note, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

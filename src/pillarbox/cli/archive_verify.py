@@ -6,20 +6,19 @@ Exit code: 0 when everything is as it was written, or was mended; 1 when somethi
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pillarbox.cli.archive_place import FAILED, Json, Place, fail, interactive, note, octets, opened, plural
+from pillarbox.cli.archive_place import Json, Place, octets, opened
+from pillarbox.cli.telling import FAILED, Progress, fail, note, plural
 
 if TYPE_CHECKING:
     from pillarbox.archive import Archive
     from pillarbox.archive.verify import Finding, Report
 
 app = typer.Typer()
-
-_PROGRESS_SECONDS = 0.5
 
 
 @app.command()
@@ -60,7 +59,7 @@ def _run(archive: Archive, *, repair: bool, rebuild: bool, quiet: bool) -> Repor
     from pillarbox.archive.verify import verify as check
 
     if repair:
-        found = check(archive, _Progress())
+        found = check(archive, _progress())
         mended = [finding for finding in found.findings if mend(archive, finding)]
         for finding in mended:
             note(f"mended: {_line(finding)}")
@@ -68,7 +67,7 @@ def _run(archive: Archive, *, repair: bool, rebuild: bool, quiet: bool) -> Repor
         again = archive.rebuild()
         if again and not quiet:
             note(f"recorded {plural(again, 'message')} again; where they came from is not known any more")
-    return check(archive, _Progress())
+    return check(archive, _progress())
 
 
 def _line(finding: Finding) -> str:
@@ -96,13 +95,6 @@ def _described(finding: Finding) -> dict[str, object]:
     }
 
 
-class _Progress:
-    """A line on the terminal that is written over; nothing where there is no terminal."""
-
-    def __init__(self) -> None:
-        self._next = time.monotonic() + _PROGRESS_SECONDS
-
-    def __call__(self, messages: int, read: int) -> None:
-        if interactive() and time.monotonic() >= self._next:
-            self._next = time.monotonic() + _PROGRESS_SECONDS
-            typer.echo(f"\r{messages:,} messages, {octets(read)} read ", nl=False, err=True)
+def _progress() -> Callable[[int, int], None]:
+    line = Progress()
+    return lambda messages, read: line.show(f"{messages:,} messages, {octets(read)} read ")

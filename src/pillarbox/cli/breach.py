@@ -9,28 +9,24 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pillarbox.cli.new_password import PasswordRefused, asked_once
+from pillarbox.cli.telling import FAILED, WRONG_USE, Progress, fail, plural
 from pillarbox.watch.clean import clean
 
 if TYPE_CHECKING:
     from pillarbox.auth.breach import BreachFilter
     from pillarbox.auth.breach_build import Listing
 
-app = typer.Typer(help="Make and ask the offline file of breached passwords.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 SHOWN_LINES = 10
 """Bad lines of one list that are shown; the rest are counted."""
-
-_PROGRESS_SECONDS = 1.0
-_FAILED = 1
 
 Filter = Annotated[Path, typer.Argument(metavar="FILTER", help="A file made by `breach build`.", show_default=False)]
 
@@ -63,19 +59,23 @@ def build(
     from pillarbox.auth.breach_build import build as build_filter
 
     bad = _BadLines()
-    progress = _Progress()
+    progress = Progress(1.0)
+
+    def show(doing: str, count: int) -> None:
+        progress.show(f"{doing}: {count:,} entries")
+
     with contextlib.ExitStack() as open_files:
         try:
             listings = list(_listings(inputs or [], plain or [], open_files))
             if not listings:
-                _fail("no list was given; name at least one, or --plain PATH", 2)
+                fail("no list was given; name at least one, or --plain PATH", WRONG_USE)
             kind = Kind.NTLM if ntlm else Kind.SHA1
-            built = build_filter(output, listings, kind=kind, bits=bits, report=bad.report, progress=progress)
+            built = build_filter(output, listings, kind=kind, bits=bits, report=bad.report, progress=show)
         except BuildError as error:
             bad.summary()
-            _fail(str(error))
+            fail(str(error))
         except OSError as error:
-            _fail(f"{error.filename or output}: {error.strerror}")
+            fail(f"{error.filename or output}: {error.strerror}")
         finally:
             progress.end()
     bad.summary()
@@ -95,15 +95,18 @@ def check(
     ] = False,
 ) -> None:
     """Ask for a password, and say whether it is known from breaches (exit code 1) or not (0)."""
+    # Only here: the policy of passwords takes a moment to load.
+    from pillarbox.cli.new_password import PasswordRefused, asked_once
+
     with _opened(filter_file) as breached:
         try:
             known = breached.knows(asked_once(from_stdin=stdin))
         except PasswordRefused as error:
-            _fail(str(error), 2)
+            fail(str(error), WRONG_USE)
         rate = 1 / breached.header.false_positive_rate
     if known:
         typer.echo(f"found: the password is known from breaches (by mistake for one good password in {rate:,.0f})")
-        raise typer.Exit(_FAILED)
+        raise typer.Exit(FAILED)
     typer.echo("not found: the password is on none of the lists")
 
 
@@ -132,7 +135,7 @@ def _opened(path: Path) -> Iterator[BreachFilter]:
         with BreachFilter(path) as breached:
             yield breached
     except BreachFilterError as error:
-        _fail(f"{path}: {error}", 2)
+        fail(f"{path}: {error}", WRONG_USE)
 
 
 def _listings(inputs: list[Path], plain: list[Path], open_files: contextlib.ExitStack) -> Iterator[Listing]:
@@ -161,30 +164,4 @@ class _BadLines:
     def summary(self) -> None:
         """Say how many there were."""
         for name, count in self._count.items():
-            typer.echo(f"warning: {name}: {count:,} line{'' if count == 1 else 's'} skipped", err=True)
-
-
-class _Progress:
-    """A line on the terminal that is written over; nothing where there is no terminal."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._next = clock() + _PROGRESS_SECONDS
-        self._shown = False
-
-    def __call__(self, doing: str, count: int) -> None:
-        if self._clock() < self._next or not sys.stderr.isatty():
-            return
-        self._next = self._clock() + _PROGRESS_SECONDS
-        self._shown = True
-        typer.echo(f"\r{doing}: {count:,} entries", nl=False, err=True)
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self._shown:
-            typer.echo(err=True)
-
-
-def _fail(text: str, code: int = _FAILED) -> NoReturn:
-    typer.echo(f"error: {clean(text)}", err=True)
-    raise typer.Exit(code)
+            typer.echo(f"warning: {name}: {plural(count, 'line')} skipped", err=True)

@@ -34,7 +34,7 @@ config_option = Annotated[
 ]
 """The `--config` option of every command that needs the configuration."""
 
-app = typer.Typer(help="Check, show and explain the configuration.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 def find_config(path: Path | None) -> Path:

@@ -26,7 +26,7 @@ _MODULES = {
 
 def build(wanted: str) -> typer.Typer:
     """The group with the wanted command; with all of them when it names none, as for --help."""
-    group = typer.Typer(help="Fetch mail from POP3 servers, exactly once.", no_args_is_help=True)
+    group = typer.Typer(no_args_is_help=True)
     group.callback()(_group)
     for name in (wanted,) if wanted in _MODULES else tuple(_MODULES):
         module = importlib.import_module(f"pillarbox.cli.{_MODULES[name]}")

@@ -21,8 +21,9 @@ import typer
 
 from pillarbox.cli.fetch_add_ask import ISPDB, Asker, Kind, Provider, absolute, destination, find_server
 from pillarbox.cli.fetch_add_password import Kept, password_place
-from pillarbox.cli.fetch_login import Way, WayOption, get_tokens, read_file
-from pillarbox.cli.fetch_place import WRONG_USE, ConfigOption, fail, find_config, messages, note, octets
+from pillarbox.cli.fetch_login import Way, WayOption, get_tokens
+from pillarbox.cli.fetch_place import ConfigOption, fail, find_config, messages, octets, read_file
+from pillarbox.cli.telling import WRONG_USE, note
 from pillarbox.watch.clean import clean
 
 if TYPE_CHECKING:

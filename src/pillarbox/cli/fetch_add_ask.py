@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 
-from pillarbox.cli.fetch_place import WRONG_USE, fail, note
+from pillarbox.cli.fetch_place import fail
+from pillarbox.cli.telling import WRONG_USE, note
 from pillarbox.watch.clean import clean
 
 if TYPE_CHECKING:

@@ -6,13 +6,14 @@ desktop's keyring.
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 from typing import Any
 
 from pillarbox.cli.fetch_add_ask import Asker, absolute
-from pillarbox.cli.fetch_place import WRONG_USE, fail
+from pillarbox.cli.fetch_place import fail
+from pillarbox.cli.telling import WRONG_USE
+from pillarbox.files import write_durably
 
 
 class Kept:
@@ -27,11 +28,7 @@ class Kept:
         """Put it there."""
         if self.file is not None:
             self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-            with open(os.open(self.file, flags, 0o600), "w", encoding="utf-8") as file:
-                file.write(password + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+            write_durably(self.file, f"{password}\n".encode())
         elif self._keyring is not None:
             import keyring
 

@@ -7,16 +7,17 @@ then nothing is fetched.
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pillarbox.cli.config import fail as fail_with
-from pillarbox.cli.fetch_login import read_file
-from pillarbox.cli.fetch_place import ConfigOption, find_config, load_or_exit, messages, octets
+from pillarbox.cli.fetch_place import ConfigOption, find_config, load_or_exit, messages, octets, read_file
 from pillarbox.config import Problem
 from pillarbox.watch.clean import clean
+
+if TYPE_CHECKING:
+    from pillarbox.fetch.accounts_file import Fetcher
 
 
 def check(
@@ -30,21 +31,21 @@ def check(
 
     path = find_config(config)
     file = read_file(path)
-    load_or_exit(path)
+    fetcher = load_or_exit(path)
     problems = check_files(file)
     if connect and not problems:
-        problems = _connected(path)
+        problems = _connected(fetcher)
     if problems:
         fail_with([dataclasses.replace(problem, source=str(path)) for problem in problems])
     count = sum(account.enabled for account in file.account.values())
     typer.echo(f"{clean(str(path))}: {count} account{'' if count == 1 else 's'}, everything is fine.")
 
 
-def _connected(path: Path) -> list[Problem]:
+def _connected(fetcher: Fetcher) -> list[Problem]:
     from pillarbox.fetch.trial import try_account
 
     problems = []
-    for scheduled in load_or_exit(path).accounts:
+    for scheduled in fetcher.accounts:
         account = scheduled.account
         trial = try_account(account)
         key = f"account.{account.name}"

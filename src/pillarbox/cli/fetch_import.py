@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pillarbox.cli.fetch_place import WRONG_USE, AccountArgument, ConfigOption, fail, load_or_exit, messages, selected
+from pillarbox.cli.fetch_place import AccountArgument, ConfigOption, fail, load_or_exit, messages, selected
+from pillarbox.cli.telling import WRONG_USE
 from pillarbox.watch.clean import clean
 
 if TYPE_CHECKING:

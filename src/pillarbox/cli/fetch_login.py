@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pillarbox.cli.fetch_place import WRONG_USE, AccountArgument, ConfigOption, fail, find_config, note
+from pillarbox.cli.fetch_place import AccountArgument, ConfigOption, fail, find_config, read_file
+from pillarbox.cli.telling import WRONG_USE, note
 from pillarbox.watch.clean import clean
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pillarbox.client.oauth import Application, Tokens
-    from pillarbox.fetch.schema import FetchFile
 
 
 class Way(Enum):
@@ -99,15 +99,3 @@ def _show(address: str) -> None:
     note("Open this address in a browser, log in, and agree. In the end the browser shows a page that does not open:")
     note("copy its whole address from there.")
     typer.echo(clean(address), err=True)
-
-
-def read_file(path: Path) -> FetchFile:
-    """The file as it stands. Ends the command with its problems."""
-    from pillarbox.cli.config import fail as fail_with
-    from pillarbox.config import ConfigError
-    from pillarbox.fetch import accounts_file
-
-    try:
-        return accounts_file.read(path)
-    except ConfigError as error:
-        fail_with(error.problems)

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from pillarbox.cli.telling import FAILED, WRONG_USE, plural
 from pillarbox.watch.clean import clean
 
 if TYPE_CHECKING:
     from pillarbox.fetch.accounts_file import Fetcher, Scheduled
+    from pillarbox.fetch.schema import FetchFile
 
 SYSTEM_FILE = Path("/etc/pillarbox/fetch.toml")
 VARIABLE = "PILLARBOX_FETCH_CONFIG"
-FAILED = 1
-WRONG_USE = 2
 
 ConfigOption = Annotated[
     Path | None,
@@ -66,6 +66,18 @@ def load_or_exit(path: Path | None) -> Fetcher:
         fail_with(error.problems)
 
 
+def read_file(path: Path) -> FetchFile:
+    """The file as it stands. Ends the command with its problems."""
+    from pillarbox.cli.config import fail as fail_with
+    from pillarbox.config import ConfigError
+    from pillarbox.fetch import accounts_file
+
+    try:
+        return accounts_file.read(path)
+    except ConfigError as error:
+        fail_with(error.problems)
+
+
 def selected(fetcher: Fetcher, names: Sequence[str] | None) -> list[Scheduled]:
     """The accounts of these names, in the file's order; all without names. Ends the command when one is unknown."""
     wanted = set(names or ())
@@ -76,11 +88,6 @@ def selected(fetcher: Fetcher, names: Sequence[str] | None) -> list[Scheduled]:
         there = ", ".join(scheduled.account.name for scheduled in fetcher.accounts) or "none"
         fail(f"there is no account {min(unknown)!r} in the file; there are: {there}", WRONG_USE)
     return [one for one in fetcher.accounts if not wanted or one.account.name in wanted]
-
-
-def note(text: str) -> None:
-    """Say something that is no result."""
-    typer.echo(clean(text), err=True)
 
 
 def fail(text: str, code: int = FAILED) -> NoReturn:
@@ -101,4 +108,4 @@ def octets(number: float) -> str:
 
 def messages(number: int) -> str:
     """`1 message`, `1,234 messages`."""
-    return f"{number:,} message{'' if number == 1 else 's'}"
+    return plural(number, "message")

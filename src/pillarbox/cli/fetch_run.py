@@ -23,15 +23,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pillarbox.cli.fetch_place import (
-    FAILED,
-    AccountsArgument,
-    ConfigOption,
-    fail,
-    find_config,
-    load_or_exit,
-    selected,
-)
+from pillarbox.cli.fetch_place import AccountsArgument, ConfigOption, fail, find_config, load_or_exit, selected
+from pillarbox.cli.telling import FAILED
 
 if TYPE_CHECKING:
     from pillarbox.cli.fetch_picture import Picture

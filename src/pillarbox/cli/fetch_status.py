@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json as jsons
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
@@ -24,6 +23,7 @@ from pillarbox.cli.fetch_place import (
     octets,
     selected,
 )
+from pillarbox.cli.telling import plural, when
 from pillarbox.watch.clean import clean
 
 if TYPE_CHECKING:
@@ -97,8 +97,7 @@ def _sentence(standing: Standing, now: float) -> str:
     if standing.error:
         success = standing.last_success
         parts.append("never a success" if success is None else f"last success {_ago(now - success)}")
-    runs = f"{standing.runs:,} run{'' if standing.runs == 1 else 's'}"
-    parts.append(f"{messages(standing.fetched)} ({octets(standing.octets)}) in {runs}")
+    parts.append(f"{messages(standing.fetched)} ({octets(standing.octets)}) in {plural(standing.runs, 'run')}")
     if standing.pending:
         parts.append(f"{standing.pending} still to be deleted on the server")
     if standing.quarantined:
@@ -120,5 +119,5 @@ def _described(standing: Standing) -> dict[str, object]:
     for name in ("since", "last_run", "last_success"):
         moment = described[name]
         if isinstance(moment, float):
-            described[name] = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            described[name] = when(moment)
     return described

@@ -11,10 +11,9 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import msgspec
 import typer
@@ -25,14 +24,14 @@ from pillarbox.auth.guard.state import POLL, Observation, What
 from pillarbox.auth.guard.state_file import SharedJournal
 from pillarbox.auth.names import InvalidName, normalise
 from pillarbox.cli.config import config_option, load_or_exit
+from pillarbox.cli.telling import fail, when
 from pillarbox.config.fields import ANY_ADDRESS
 from pillarbox.config.schema_policy_api import PolicyApi
 from pillarbox.events import MemorySink, Warned
 from pillarbox.watch.clean import clean
 
-app = typer.Typer(help="See whom the guard refuses, and why; release and allow.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
-_REFUSED = 1
 _UNAVAILABLE = 3
 _SHOWN = 20
 """Lines of a list that are shown; --json has all."""
@@ -82,7 +81,7 @@ def release(target: Target, config: config_option = None) -> None:
             guard.tell(Observation(What.RELEASE, guard.now, subject=target))
             typer.echo(f"released {target}, and the networks around it")
         elif allowed not in guard.engine.known.memory.allowed:
-            _fail("name an address, or a network of the sizes that are blocked: /24, or for IPv6 /64, /56 and /48")
+            fail("name an address, or a network of the sizes that are blocked: /24, or for IPv6 /64, /56 and /48")
 
 
 @app.command()
@@ -113,7 +112,7 @@ def dovecot(config: config_option = None) -> None:
     try:
         key = policy_key.load_or_create(settings.policy_key_file)
     except policy_key.PolicyKeyUnavailable as error:
-        _fail(error.reason, _UNAVAILABLE)
+        fail(error.reason, _UNAVAILABLE)
     if not settings.policy_api.enabled:
         typer.echo("warning: nobody answers yet; write enabled = true under [policy_api]", err=True)
     typer.echo(_dovecot_settings(settings.policy_api, key), nl=False)
@@ -155,13 +154,13 @@ class _Guard:
         sink = MemorySink()
         path, guard = self._settings.guard_file, self._settings.guard
         if not path.exists():
-            _fail(f"there is no state file {path}: the server makes it when it first runs", _UNAVAILABLE)
+            fail(f"there is no state file {path}: the server makes it when it first runs", _UNAVAILABLE)
         journal = SharedJournal(path, writer=secrets.randbits(62), rows=guard.journal_rows, sink=sink, repair=False)
         self.engine = GuardEngine(guard, journal, below=secrets.randbelow, sink=sink)
         # What came after the last snapshot.
         self.engine.catch_up(self.now)
         for event in sink.of(Warned):
-            _fail(event.text, _UNAVAILABLE)
+            fail(event.text, _UNAVAILABLE)
         self._sink = sink
         return self
 
@@ -173,7 +172,7 @@ class _Guard:
         try:
             return normalise(name, self._settings.auth.default_domain)
         except InvalidName as error:
-            _fail(f"this is neither an address nor an account's name: {error}")
+            fail(f"this is neither an address nor an account's name: {error}")
 
     def tell(self, observation: Observation) -> None:
         """Make the workers learn something."""
@@ -183,7 +182,7 @@ class _Guard:
                 return
             time.sleep(POLL)
         reasons = [event.text for event in self._sink.of(Warned)]
-        _fail(reasons[0] if reasons else "the state file stays busy; try again", _UNAVAILABLE)
+        fail(reasons[0] if reasons else "the state file stays busy; try again", _UNAVAILABLE)
 
 
 # ---- what people read ----------------------------------------------------------------------------------------------
@@ -194,10 +193,10 @@ def _status_lines(facts: explain.Status, now: float) -> Iterator[str]:
         yield "running    not yet"
     else:
         learning = "; campaigns are only reported in the first time" if facts.learning else ""
-        yield f"running    since {_time(facts.started)}{learning}"
+        yield f"running    since {when(facts.started)}{learning}"
     if facts.campaign_since is not None:
         target = f" ({clean(facts.campaign_target)})" if facts.campaign_target else ""
-        yield f"campaign   {facts.campaign}{target}, since {_time(facts.campaign_since)}"
+        yield f"campaign   {facts.campaign}{target}, since {when(facts.campaign_since)}"
     else:
         yield f"campaign   none: evidence {facts.evidence:.1f} of {facts.alarm:.0f}; usual is {facts.usual:.1f} an hour"
     yield f"remembers  {facts.sources} addresses, {facts.accounts} accounts, {facts.pairs} pairs of both"
@@ -208,7 +207,7 @@ def _status_lines(facts: explain.Status, now: float) -> Iterator[str]:
         yield ""
         yield f"{'BLOCKED':<40}  {'UNTIL':<20}  {'TIMES':>5}  WHY"
         for place in facts.blocked[:_SHOWN]:
-            yield f"{place.place:<40}  {_time(place.blocked_until or now):<20}  {place.blocks:>5}  {place.why}"
+            yield f"{place.place:<40}  {when(place.blocked_until or now):<20}  {place.blocks:>5}  {place.why}"
         if len(facts.blocked) > _SHOWN:
             yield f"and {len(facts.blocked) - _SHOWN} more; see --json"
 
@@ -221,7 +220,7 @@ def _address_lines(facts: explain.AddressFacts, now: float) -> Iterator[str]:
         yield f"    score      {place.score:.1f}, blocked at {place.limit:.1f}"
         yield f"    secrets    {place.failures:.1f} different wrong ones lately"
         if place.why:
-            state = f"until {_time(place.blocked_until)}" if place.blocked_until else "expired"
+            state = f"until {when(place.blocked_until)}" if place.blocked_until else "expired"
             yield f"    block      {state}, number {place.blocks} in a row ({place.why})"
         if place.campaign:
             yield f"    campaign   took part in number {place.campaign}"
@@ -234,7 +233,7 @@ def _user_lines(facts: explain.UserFacts, now: float) -> Iterator[str]:
     yield f"    tried      {facts.secrets} different wrong secrets from unfamiliar addresses, {facts.row} in a row"
     yield f"    exposure   {facts.exposure:.3%} of users have one of them, by estimate"
     homes = sorted(facts.homes.items(), key=lambda home: -home[1])
-    yield from _listed("    at home in ", [f"{place}, last {_time(at)}" for place, at in homes])
+    yield from _listed("    at home in ", [f"{place}, last {when(at)}" for place, at in homes])
     yield from _listed("    tried from ", [f"{place} ({count})" for place, count in facts.tried.items()])
 
 
@@ -253,12 +252,8 @@ def _print(facts: msgspec.Struct, as_json: bool, lines: Callable[[], Iterator[st
             typer.echo(line)
 
 
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
 def _until(until: float) -> str:
-    return "until it is released" if until >= _FOREVER else f"until {_time(until)}"
+    return "until it is released" if until >= _FOREVER else f"until {when(until)}"
 
 
 # ---- what people type ----------------------------------------------------------------------------------------------
@@ -284,7 +279,7 @@ def _found(ask: Callable[[], explain.AddressFacts]) -> explain.AddressFacts:
     try:
         return ask()
     except ValueError as error:
-        _fail(f"{error}; ask for an address, a /24, or for IPv6 a /64, /56 or /48")
+        fail(f"{error}; ask for an address, a /24, or for IPv6 a /64, /56 or /48")
 
 
 def _seconds(text: str | None) -> float | None:
@@ -294,8 +289,3 @@ def _seconds(text: str | None) -> float | None:
     if found is None:
         raise typer.BadParameter(f'"{text}" is no length of time; write one such as 30m, 12h, 7d or 2w')
     return float(found[1]) * _UNITS[found[2]]
-
-
-def _fail(text: str, code: int = _REFUSED) -> NoReturn:
-    typer.echo(f"error: {clean(text)}", err=True)
-    raise typer.Exit(code)

@@ -26,7 +26,7 @@ from pillarbox.lab.race import Results, race
 from pillarbox.lab.report import ReportError
 from pillarbox.lab.tune import tune
 
-app = typer.Typer(help="Measure the server's defences.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 _QUICK_SEEDS = 2
 _QUICK_POLICIES = ("pillarbox", "none", "fail2ban", "dovecot")

@@ -20,16 +20,13 @@ class PasswordRefused(Exception):
     """There is no password, or not one that can be used. The message says what to do."""
 
 
-def new_password(
-    *, from_stdin: bool, policy: PasswordPolicy | None = None, context: Context = Context(), advice: bool = True
-) -> bytes:
-    """The octets of a new password, from standard input if told so or if that is no terminal.
+def new_password(*, from_stdin: bool, policy: PasswordPolicy | None = None, context: Context = Context()) -> bytes:
+    """The octets of a new password, from standard input if told so or if that is no terminal; prints advice on it.
 
     Args:
         from_stdin: take it from standard input.
         policy: what it must be like; None for the default one.
         context: whose it is.
-        advice: whether to print what would make it better, where it could be.
 
     Raises:
         PasswordRefused: none was given, the two differ, or the policy is against it.
@@ -46,9 +43,8 @@ def new_password(
     if objections:
         reasons = "; and ".join(objection.text for objection in objections)
         raise PasswordRefused(f"the password cannot be used: {reasons}")
-    if advice:
-        for sentence in policy.advise(password, context).sentences:
-            typer.echo(f"advice: {sentence}", err=True)
+    for sentence in policy.advise(password, context).sentences:
+        typer.echo(f"advice: {sentence}", err=True)
     return password
 
 

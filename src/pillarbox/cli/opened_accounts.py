@@ -11,7 +11,6 @@ import contextlib
 import difflib
 import socket
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -34,6 +33,7 @@ from pillarbox.auth.rules import Rules, rules_from
 from pillarbox.auth.totp import TotpEnrolled, TotpMissing, TotpStore, WrongCode
 from pillarbox.cli.config import load_or_exit
 from pillarbox.cli.new_password import PasswordRefused, new_password
+from pillarbox.cli.telling import when
 
 if TYPE_CHECKING:
     from pillarbox.auth.passwords import Hasher
@@ -207,11 +207,6 @@ def state_of(path: str) -> str:
         return "" if is_maildir(path) else " (there is no Maildir yet)"
     except OSError as error:
         return f" (it cannot be looked at: {error.strerror})"
-
-
-def when(seconds: float) -> str:
-    """A time in UTC seconds, as it is shown."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def when_or_none(seconds: float | None) -> str | None:

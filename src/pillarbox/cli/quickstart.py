@@ -29,6 +29,7 @@ from pillarbox.cli import samples, serve
 from pillarbox.cli.config import fail, load_or_exit
 from pillarbox.config import Problem, Settings
 from pillarbox.config.toml import quoted
+from pillarbox.files import write_whole
 from pillarbox.server.certificates import EXPIRY_NOTICE, make_self_signed
 from pillarbox.wiring import credentials
 
@@ -134,7 +135,7 @@ def prepare(place: Place, now: datetime.datetime) -> None:
         maildir=quoted(place.template),
     )
     draft = place.config.with_suffix(".draft")
-    _write_private(draft, text)
+    write_whole(draft, text.encode())
     _add_account(place, load_or_exit(draft))
     _deliver_samples(place, now)
     draft.rename(place.config)
@@ -165,15 +166,6 @@ def _free_port(candidates: range) -> int:
     raise OSError(f"no port from {candidates.start} to {candidates.stop - 1} is free on 127.0.0.1")
 
 
-def _write_private(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
-
-
 def _add_account(place: Place, settings: Settings) -> None:
     password = "-".join("".join(secrets.choice(_ALPHABET) for _ in range(5)) for _ in range(4))
     stored = credentials.hasher(settings).hash(password.encode())
@@ -183,7 +175,7 @@ def _add_account(place: Place, settings: Settings) -> None:
             store.set_password(ACCOUNT, stored)
         else:
             store.add(ACCOUNT, stored)
-    _write_private(place.password, password + "\n")
+    write_whole(place.password, f"{password}\n".encode())
 
 
 def _deliver_samples(place: Place, now: datetime.datetime) -> None:

@@ -24,7 +24,7 @@ from pillarbox.client.batch import WINDOW
 from pillarbox.client.body import Body, News
 from pillarbox.client.conversation import Conversation
 from pillarbox.client.face import Face, MessageFace, planned
-from pillarbox.client.saving import DurableFile, target
+from pillarbox.client.saving import target
 from pillarbox.client.seen import Seen
 from pillarbox.client.settings import Limits, Timeout
 from pillarbox.client.tls_rules import TlsRules
@@ -32,6 +32,7 @@ from pillarbox.client.transport import Connector, Transport, connect
 from pillarbox.client.values import Entry, ProgressCallback, Stat
 from pillarbox.client.wants import Call, Close, Connect, Receive, Send, StartTls, Want, Work
 from pillarbox.events import NullSink, Sink
+from pillarbox.files import DurableFile
 from pillarbox.wire.replies import Status
 
 T = TypeVar("T")

@@ -39,7 +39,6 @@ class Body:
         self._ticket = ticket
         self._seen = seen
         self._used = False
-        self._hash = hashlib.sha256()
         self.entry = entry
         self.octets = 0
         self.sha256: bytes | None = None

@@ -124,11 +124,6 @@ class Conversation:
             yield from exchange.demand(ticket)
         return None
 
-    @property
-    def listed(self) -> tuple[Entry, ...] | None:
-        """The listing, if it was asked for."""
-        return self._listing.entries if self._listing is not None else None
-
     def entry(self, number: int) -> Work[Entry]:
         """The entry of a message number.
 
@@ -219,16 +214,9 @@ class Conversation:
     # ---- deletions ------------------------------------------------------------------------------------------------
 
     def mark(self, entry: Entry) -> Work[None]:
-        """Say DELE without waiting for its reply; `marked` gives it."""
+        """Say DELE without waiting for its reply."""
         if entry.number not in self._deletions:
             self._deletions[entry.number] = yield from self._exchange.post(Verb.DELE, number=entry.number)
-
-    def marked(self) -> Work[dict[int, Status]]:
-        """What the server said to each DELE of this session, by message number. Reads all that is unanswered."""
-        statuses = {}
-        for number, ticket in self._deletions.items():
-            statuses[number] = yield from self._exchange.status(ticket)
-        return statuses
 
     def delete(self, numbers: Iterable[int]) -> Work[dict[int, Status]]:
         """Mark messages to be deleted at QUIT, and return what the server said to each.
@@ -293,8 +281,3 @@ class Conversation:
     def at_quit(self, tell: Callable[[bool | None], None]) -> None:
         """Have QUIT's result told, too. Not called when the session ends without QUIT."""
         self._tell.append(tell)
-
-    def close(self) -> Work[None]:
-        """Close without QUIT: nothing is deleted."""
-        if self._exchange.line.open:
-            yield from self._exchange.line.close()

@@ -139,9 +139,7 @@ class Exchange:
         """Say a command behind another, whatever is known about pipelining: only the probe and seals may."""
         return self._ask(verb, number, -1, b"", SMALL_REPLY, fits)
 
-    def _ask(
-        self, verb: Verb, number: int, lines: int, argument: bytes, allowed: int, fits: Fits | None = None
-    ) -> Ticket:
+    def _ask(self, verb: Verb, number: int, lines: int, argument: bytes, allowed: int, fits: Fits | None) -> Ticket:
         self.line.check()
         try:
             octets = self._peer.command(verb, number=number, lines=lines, argument=argument)

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pillarbox.client.errors import TlsError
-from pillarbox.client.saving import DurableFile
+from pillarbox.files import write_whole
 
 _MARK = "sha256//"
 
@@ -46,9 +46,7 @@ class KnownHostsFile:
                 known = self._read()
                 known[_name(host, port)] = key
                 lines = (f"{name} {_MARK}{base64.b64encode(one).decode()}\n" for name, one in sorted(known.items()))
-                with DurableFile(self._path) as file:
-                    file.write("".join(lines).encode("utf-8"))
-                    file.commit()
+                write_whole(self._path, "".join(lines).encode("utf-8"))
         except OSError as error:
             raise TlsError(f"{self._path} cannot be written: {error.strerror}") from None
 

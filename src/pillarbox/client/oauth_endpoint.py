@@ -36,9 +36,8 @@ LONGEST_LIFE = 86400.0 * 90
 
 _BUSY = frozenset({408, 425, 429})
 
-_LOST = "the login has expired or was withdrawn"
 _KINDS: dict[str, tuple[type[OAuthError], str]] = {
-    "invalid_grant": (ConsentLost, _LOST),
+    "invalid_grant": (ConsentLost, "the login has expired or was withdrawn"),
     "interaction_required": (ConsentLost, "it wants to see the user again"),
     "login_required": (ConsentLost, "it wants to see the user again"),
     "consent_required": (ConsentLost, "it wants the user's consent again"),

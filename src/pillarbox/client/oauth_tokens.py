@@ -16,7 +16,6 @@ import fcntl
 import json
 import os
 import re
-import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from typing import Any, Self
 
 from pillarbox.client.oauth_errors import TokenFileError
 from pillarbox.events import Secret
+from pillarbox.files import NotAFile, OpenToOthers, read_private, sync_directory
 
 __all__ = ["TokenFile", "Tokens"]
 
@@ -128,27 +128,20 @@ class TokenFile:
             TokenFileError: it cannot be read, is open to others, or is not a token file.
         """
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            return Tokens.decoded(read_private(self.path, MAX_FILE + 1, follow=False))
         except FileNotFoundError:
             return None
-        except OSError as problem:
-            raise TokenFileError(f"{self.path} cannot be read: {problem.strerror}") from None
-        try:
-            about = os.fstat(descriptor)
-            if not stat.S_ISREG(about.st_mode):
-                raise TokenFileError(f"{self.path} is not a file")
-            if about.st_mode & 0o077:
-                raise TokenFileError(
-                    f"{self.path} is open to other users: run chmod 600 on it. "
-                    "If it has been read, whoever did can read the mail: withdraw the consent, and log in again"
-                )
-            return Tokens.decoded(os.read(descriptor, MAX_FILE + 1))
+        except NotAFile:
+            raise TokenFileError(f"{self.path} is not a file") from None
+        except OpenToOthers:
+            raise TokenFileError(
+                f"{self.path} is open to other users: run chmod 600 on it. "
+                "If it has been read, whoever did can read the mail: withdraw the consent, and log in again"
+            ) from None
         except ValueError:
             raise TokenFileError(f"{self.path} is not a token file, or is damaged: log in again") from None
         except OSError as problem:
             raise TokenFileError(f"{self.path} cannot be read: {problem.strerror}") from None
-        finally:
-            os.close(descriptor)
 
     def save(self, tokens: Tokens) -> None:
         """Keep `tokens` instead of what is there, durably.
@@ -232,11 +225,7 @@ class Room:
             os.truncate(self._descriptor, len(data))
             os.fsync(self._descriptor)
             os.replace(self._new, self._path)
-            directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            sync_directory(self._path.parent)
         except OSError as problem:
             raise TokenFileError(f"{self._path} cannot be written: {problem.strerror}") from None
 

@@ -22,10 +22,8 @@ NOWHERE = 999_999_999
 """The number of a message that no maildrop has, and that every server can read."""
 
 
-def probe(exchange: Exchange) -> Work[Status]:
-    """Find out, set `exchange.pipelining`, and return the reply to STAT.
-
-    Nothing may be unanswered.
+def probe(exchange: Exchange) -> Work[None]:
+    """Find out, and set `exchange.pipelining`. Nothing may be unanswered.
 
     Raises:
         Refused: to STAT.
@@ -42,7 +40,7 @@ def probe(exchange: Exchange) -> Work[Status]:
         exchange.pipelining = yield from _late(exchange, second, status)
     else:
         exchange.pipelining = True
-    return (yield from exchange.demand(first))
+    yield from exchange.demand(first)
 
 
 def _late(exchange: Exchange, second: Ticket, first: Status) -> Work[bool]:

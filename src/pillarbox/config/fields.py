@@ -13,6 +13,7 @@ import math
 import re
 import ssl
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -83,10 +84,6 @@ def host_name(text: str) -> str:
     return text.lower()
 
 
-def _host_name_or_empty(text: str) -> str:
-    return host_name(text) if text else text
-
-
 def domain_name(text: str) -> str:
     """Check the domain of accounts and return it in lower case; unlike a host's name it may hold any letters.
 
@@ -102,10 +99,6 @@ def domain_name(text: str) -> str:
     return name
 
 
-def _domain_name_or_empty(text: str) -> str:
-    return domain_name(text) if text else text
-
-
 def _certificate_name(text: str) -> str:
     wildcard, name = ("*.", text[2:]) if text.startswith("*.") else ("", text)
     if "*" in name:
@@ -118,10 +111,6 @@ def _short_name(text: str) -> str:
         advice = "use up to 64 letters, digits and - _ . @ +, beginning with a letter or a digit"
         raise Wrong(f'"{text}" is not a usable name', advice)
     return text
-
-
-def _short_name_or_empty(text: str) -> str:
-    return _short_name(text) if text else text
 
 
 def _greeting(text: str) -> str:
@@ -158,12 +147,17 @@ def _ciphers(text: str) -> str:
     return text
 
 
-HostNameOrEmpty = Annotated[str, AfterValidator(_host_name_or_empty)]
+def or_empty(check: Callable[[str], str]) -> AfterValidator:
+    """A check that lets the empty text pass, too."""
+    return AfterValidator(lambda text: check(text) if text else text)
+
+
+HostNameOrEmpty = Annotated[str, or_empty(host_name)]
 DomainName = Annotated[str, AfterValidator(domain_name)]
-DomainNameOrEmpty = Annotated[str, AfterValidator(_domain_name_or_empty)]
+DomainNameOrEmpty = Annotated[str, or_empty(domain_name)]
 CertificateName = Annotated[str, AfterValidator(_certificate_name)]
 ShortName = Annotated[str, AfterValidator(_short_name)]
-ShortNameOrEmpty = Annotated[str, AfterValidator(_short_name_or_empty)]
+ShortNameOrEmpty = Annotated[str, or_empty(_short_name)]
 Greeting = Annotated[str, AfterValidator(_greeting)]
 Reason = Annotated[str, AfterValidator(_reason)]
 Ciphers = Annotated[str, AfterValidator(_ciphers)]
@@ -175,17 +169,24 @@ BASE = "base"
 """The key of the validation context that holds the directory relative paths start from."""
 
 
-def _path(value: Any, info: ValidationInfo) -> Path | None:
-    # `Any`: what the file held, or what a caller of the Python interface gave.
+def absolute_path(value: Any, info: ValidationInfo, read: Callable[[str | Path], Path]) -> Path | None:
+    """The path that a setting names, None for "".
+
+    Args:
+        value: what the file held, or what a caller of the Python interface gave; hence `Any`.
+        info: may hold the directory that relative paths start from, as `BASE`.
+        read: makes the path, and says what "~" means.
+
+    Raises:
+        Wrong, ValueError: it is no path that can be used.
+    """
     if value is None or value == "":
         return None
     if not isinstance(value, str | Path):
         raise ValueError("not a path")
     if "\0" in str(value):
         raise Wrong("a path cannot hold a NUL character")
-    path = Path(value)
-    if str(value).startswith("~"):
-        raise Wrong('"~" has no meaning here: a server has no home directory', "write the full path")
+    path = read(value)
     if not path.is_absolute():
         base = (info.context or {}).get(BASE)
         if base is None:
@@ -194,8 +195,19 @@ def _path(value: Any, info: ValidationInfo) -> Path | None:
     return path
 
 
+def _read(value: str | Path) -> Path:
+    if str(value).startswith("~"):
+        raise Wrong('"~" has no meaning here: a server has no home directory', "write the full path")
+    return Path(value)
+
+
+def _path(value: Any, info: ValidationInfo) -> Path | None:
+    # `Any`: as in `absolute_path`.
+    return absolute_path(value, info, _read)
+
+
 def _needed_path(value: Any, info: ValidationInfo) -> Path:
-    # `Any`: as in `_path`.
+    # `Any`: as in `absolute_path`.
     path = _path(value, info)
     if path is None:
         raise Wrong("the path is empty", "write the full path of the file")

@@ -114,11 +114,8 @@ def _example(setting: Setting, path: Path) -> str:
     if setting.repeated:
         return f"begin it with a line [[{setting.key}]]"
     if setting.section:
-        return (
-            f"begin it with a line [{dotted(path)}]"
-            if not setting.named
-            else "begin it with a line " + setting.kind[7:]
-        )
+        header = setting.kind.removeprefix("tables ") if setting.named else f"[{dotted(path)}]"
+        return f"begin it with a line {header}"
     return f"for example: {name} = {inline(setting.example)}"
 
 

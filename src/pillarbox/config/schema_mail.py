@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
-from pillarbox.config.fields import DomainNameOrEmpty, OptionalPath, Section, setting
+from pillarbox.config.fields import DomainNameOrEmpty, OptionalPath, Section, or_empty, setting
 from pillarbox.config.problem import Wrong
 from pillarbox.config.schema_credentials import MAX_DAYS, AppPasswords, Mfa, Pop3
 from pillarbox.config.schema_policy import PasswordPolicy
@@ -26,10 +26,6 @@ def _maildir_template(text: str) -> str:
 
 def _passwd_file_template(text: str) -> str:
     return check(text, PASSWD_FILE_PLACEHOLDERS, ("home", "user", "account"))
-
-
-def _domain_template(text: str) -> str:
-    return _maildir_template(text) if text else text
 
 
 def _scheme(text: str) -> str:
@@ -232,7 +228,7 @@ class Maildir(Section):
 class Domain(Section):
     """What is different for the accounts of one domain."""
 
-    maildir: Annotated[str, AfterValidator(_domain_template)] = setting(
+    maildir: Annotated[str, or_empty(_maildir_template)] = setting(
         "",
         'Where the Maildirs of this domain are; placeholders as in `maildir.path`. "" means `maildir.path`.',
         kind="an absolute path in quotes, with placeholders",

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pillarbox.config.fields import OptionalPath, Section, not_empty, setting
+from pillarbox.config.fields import OptionalPath, Section, not_empty, or_empty, setting
 from pillarbox.config.problem import Wrong
 
 ALGORITHMS = (
@@ -48,13 +48,9 @@ def web_address(text: str) -> str:
     return text
 
 
-def _address_or_empty(text: str) -> str:
-    return web_address(text) if text else text
-
-
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
 SomeTexts = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(not_empty)]
-WebAddressOrEmpty = Annotated[str, AfterValidator(_address_or_empty)]
+WebAddressOrEmpty = Annotated[str, or_empty(web_address)]
 
 
 class Tokens(Section):

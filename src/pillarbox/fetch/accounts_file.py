@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,18 +18,19 @@ from pillarbox.client import address
 from pillarbox.client.auth import Auth, ClientCertificate
 from pillarbox.client.errors import UsageError
 from pillarbox.client.known_hosts import KnownHostsFile
-from pillarbox.client.oauth import GOOGLE, Application, OAuth2, TokenFile, microsoft
+from pillarbox.client.oauth_providers import GOOGLE, Application, microsoft
 from pillarbox.client.tls_rules import TlsRules, Verify
 from pillarbox.config import ConfigError, Problem, load_as
 from pillarbox.fetch import schema
 from pillarbox.fetch.destination import Destination, LineEnds
 from pillarbox.fetch.destinations.maildir import MaildirDestination
-from pillarbox.fetch.filters import HeaderFilter
+from pillarbox.fetch.filter_rule import FilterRule
 from pillarbox.fetch.plan import Oversize
 from pillarbox.fetch.schema import DAY, Account, FetchFile
 from pillarbox.fetch.schema_deliver import Deliver
 from pillarbox.fetch.secrets import file_secret, secret_source
 from pillarbox.fetch.settings import AT_ONCE, KEEP, FetchAccount
+from pillarbox.fetch.verdict import Filter
 
 if TYPE_CHECKING:
     from pillarbox.fetch.destinations.mail_server import MailServer
@@ -141,7 +142,7 @@ def _scheduled(name: str, account: Account, state: Path, every: float) -> Schedu
         delete_after=KEEP if account.delete == "never" else account.keep_days * DAY or AT_ONCE,
         largest=account.largest or None,
         oversize=Oversize(account.oversize),
-        filter=HeaderFilter(account.filter, time.time) if account.filter else None,
+        filter=_filter(account.filter),
         commit_messages=account.commit_messages,
         tries=account.tries,
     )
@@ -150,8 +151,10 @@ def _scheduled(name: str, account: Account, state: Path, every: float) -> Schedu
 
 def _auth(name: str, account: Account, state: Path) -> Auth | None:
     if account.oauth is not None:
+        from pillarbox.client.oauth import OAuth2
+
         remedy = f"run: pillarbox fetch login {name}"
-        return OAuth2(application(account.oauth), TokenFile(token_file(state, name)), remedy=remedy)
+        return OAuth2(application(account.oauth), token_file(state, name), remedy=remedy)
     return None if account.places else ClientCertificate()
 
 
@@ -167,6 +170,14 @@ def _tls(tls: schema.Tls, state: Path) -> TlsRules:
     )
 
 
+def _filter(rules: Sequence[FilterRule]) -> Filter | None:
+    if not rules:
+        return None
+    from pillarbox.fetch.filters import HeaderFilter
+
+    return HeaderFilter(rules, time.time)
+
+
 def _destination(deliver: Deliver) -> Destination:
     return _MADE_BY_KIND[deliver.to](deliver)
 
@@ -176,8 +187,8 @@ def _path(deliver: Deliver) -> Path:
     return deliver.path
 
 
-# Each kind is imported when an account wants it: they bring libraries of their own, and a run of seconds should not
-# begin with half a second of them.
+# Each kind is imported when an account wants it, as OAuth2 and filters are: they bring libraries of their own, and a
+# run of seconds should not begin with half a second of them.
 
 
 def _maildir(deliver: Deliver) -> Destination:

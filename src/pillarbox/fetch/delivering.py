@@ -89,13 +89,13 @@ class Delivering:
             raise next(iter(failed.values()))
         self._step(Step.DURABLE)
         aside = [item for item in items if item.quarantine]
-        outcomes = [self._put_aside(_staged(self._account.name, i), i.entry, i.quarantine) for i in aside]
+        outcomes = [self._put_aside(self._staged(_intent(i)), i.entry, i.quarantine) for i in aside]
         wanted = [item for item in items if not item.quarantine]
         if wanted:
-            self._journal.staged([_intent(item) for item in wanted], [item.entry.size for item in wanted])
+            intents = [_intent(item) for item in wanted]
+            self._journal.staged(intents, [item.entry.size for item in wanted])
             self._step(Step.STAGED)
-            staged = [_staged(self._account.name, item) for item in wanted]
-            outcomes += self._deliver(staged, {item.key: item for item in wanted})
+            outcomes += self._deliver(list(map(self._staged, intents)), {item.key: item for item in wanted})
         return outcomes
 
     def _deliver(self, batch: Sequence[Staged], items: dict[bytes, Item]) -> list[Outcome]:
@@ -161,7 +161,7 @@ class Delivering:
         lost: list[bytes] = []
         outcomes: list[Outcome] = []
         for intent in intents:
-            staged = _restaged(self._account.name, intent, self._staging)
+            staged = self._staged(intent)
             found = self._destination.find(staged)
             if found is not None:
                 there.append((intent.key, found))
@@ -176,37 +176,29 @@ class Delivering:
             outcomes += self._deliver(again, {})
         return outcomes
 
+    def _staged(self, intent: Intent) -> Staged:
+        account, key = self._account.name, intent.key
+        return Staged(
+            name=staged_name(account, key if intent.why is Why.NOTHING else key + _REPORT),
+            path=self._staging / intent.file,
+            size=intent.content.octets,
+            sha256=intent.content.sha256,
+            account=account,
+            unique_id=key,
+            received=intent.received,
+            stored=intent.stored,
+            line_ends=intent.line_ends,
+        )
+
 
 def shown_id(key: bytes) -> str:
     """A key for people: the unique-id, or the hash that stands for it."""
     return key.hex() if key.startswith(b"\0") else key.decode("ascii", "backslashreplace")
 
 
-def _name(account: str, key: bytes, why: Why) -> str:
-    return staged_name(account, key + _REPORT if why is not Why.NOTHING else key)
-
-
 def _intent(item: Item) -> Intent:
     part = item.part
     return Intent(item.key, part.content, part.path.name, part.stored, part.line_ends, item.received, item.why)
-
-
-def _staged(account: str, item: Item) -> Staged:
-    return _restaged(account, _intent(item), item.part.path.parent)
-
-
-def _restaged(account: str, intent: Intent, directory: Path) -> Staged:
-    return Staged(
-        name=_name(account, intent.key, intent.why),
-        path=directory / intent.file,
-        size=intent.content.octets,
-        sha256=intent.content.sha256,
-        account=account,
-        unique_id=intent.key,
-        received=intent.received,
-        stored=intent.stored,
-        line_ends=intent.line_ends,
-    )
 
 
 def _outcome(staged: Staged, items: dict[bytes, Item], *, delivered: bool = False) -> Outcome:

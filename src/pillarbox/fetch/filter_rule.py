@@ -18,13 +18,13 @@ Elsewhere: how rules are applied (`filters`); what patterns can be (`patterns`).
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from pillarbox.config.fields import Section, setting
 from pillarbox.config.problem import Wrong
-from pillarbox.fetch.patterns import Pattern, PatternError
 
 _FIELD = re.compile(r"[!-9;-~]{1,100}")
 MAX_TEXTS = 1000
@@ -45,6 +45,8 @@ def _not_empty(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _pattern(text: str) -> str:
+    from pillarbox.fetch.patterns import Pattern, PatternError  # most files have no pattern
+
     try:
         Pattern(text)
     except PatternError as error:
@@ -60,6 +62,8 @@ def _field(text: str) -> str:
 
 Texts = Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(_texts), AfterValidator(_not_empty)]
 _TEXTS = "a text in quotes, or a list of them"
+_octets = partial(setting, None, kind="a number of octets, without quotes", le=1 << 50)
+_seconds = partial(setting, None, kind="a number of seconds, without quotes", ge=0, le=1e10)
 
 
 class FilterRule(Section):
@@ -91,33 +95,12 @@ class FilterRule(Section):
         kind="a text in single quotes",
         example=r"^\[(spam|bulk)\]",
     )
-    larger: int | None = setting(
-        None,
-        "Octets that LIST has to exceed.",
-        kind="a number of octets, without quotes",
-        ge=0,
-        le=1 << 50,
-        example=10_000_000,
+    larger: int | None = _octets("Octets that LIST has to exceed.", ge=0, example=10_000_000)
+    smaller: int | None = _octets("Octets that LIST has to stay below.", ge=1, example=1000)
+    older: float | None = _seconds(
+        "Seconds since the message came to its server (its topmost Received field, else its Date).", example=604800.0
     )
-    smaller: int | None = setting(
-        None,
-        "Octets that LIST has to stay below.",
-        kind="a number of octets, without quotes",
-        ge=1,
-        le=1 << 50,
-        example=1000,
-    )
-    older: float | None = setting(
-        None,
-        "Seconds since the message came to its server (its topmost Received field, else its Date).",
-        kind="a number of seconds, without quotes",
-        ge=0,
-        le=1e10,
-        example=604800.0,
-    )
-    newer: float | None = setting(
-        None, "Seconds since then, at most.", kind="a number of seconds, without quotes", ge=0, le=1e10, example=86400.0
-    )
+    newer: float | None = _seconds("Seconds since then, at most.", example=86400.0)
     reason: str = setting("", "For people, in logs.", kind="a text in quotes", example="old newsletters")
 
     @model_validator(mode="after")

@@ -58,7 +58,6 @@ class Journal:
         clock: Callable[[], float] = time.time,
         kept_days: float = KEPT_DAYS,
     ) -> None:
-        self.account = account
         self.path = Path(directory) / journal_file.file_name(account)
         self._clock = clock
         self._kept = max(kept_days, KEPT_DAYS) * DAY
@@ -127,12 +126,12 @@ class Journal:
 
     # ---- a listing ----------------------------------------------------------------------------------------------
 
-    def listed(self, sizes: Iterable[tuple[bytes, int]], *, complete: bool = True) -> None:
+    def listed(self, sizes: Iterable[tuple[bytes, int]], *, complete: bool = True) -> bool:
         """The server has these messages (keys with the sizes of LIST), and no others if `complete`.
 
         New ones are seen; others that are missing are gone, which also ends a deletion nobody confirmed; what was gone
         and is back is what it was before. Messages that are known by their content are not concerned: no listing
-        tells whether they are there.
+        tells whether they are there. Returns whether any record has changed.
 
         Raises:
             JournalError: as all methods here: it could not be written, and nothing has changed.
@@ -142,6 +141,7 @@ class Journal:
             database.execute("CREATE TEMP TABLE IF NOT EXISTS listing (key BLOB PRIMARY KEY, size INTEGER)")
             database.execute("DELETE FROM listing")
             database.executemany("INSERT OR IGNORE INTO listing VALUES (?, ?)", sizes)
+            before = database.total_changes
             database.execute(
                 "INSERT OR IGNORE INTO message (key, state, size, seen_at, changed_at)"
                 " SELECT key, 1, size, ?, ? FROM listing WHERE key NOT IN (SELECT key FROM message)",
@@ -160,6 +160,7 @@ class Journal:
                     (now,),
                 )
                 database.execute("DELETE FROM message WHERE state = 5 AND changed_at < ?", (now - self._kept,))
+            return database.total_changes > before
 
     def renamed(self, keys: Iterable[tuple[bytes, bytes, int]]) -> None:
         """Messages (old key, new key, size of LIST) have other keys from now on, or are listed with another size."""
@@ -243,7 +244,13 @@ class Journal:
 
     def marking(self, keys: Iterable[bytes]) -> None:
         """DELE is about to be sent for these messages."""
-        self._each("state = 4, changed_at = ?", keys)
+        now = self._clock()
+        with self._transaction() as database:
+            # Most stand there already, and what changes nothing waits for no disk.
+            database.executemany(
+                "UPDATE message SET state = 4, changed_at = ? WHERE key = ? AND state <> 4",
+                [(now, key) for key in keys],
+            )
 
     def gone(self, keys: Iterable[bytes]) -> None:
         """QUIT was answered with +OK: the server has deleted these messages."""

@@ -16,6 +16,7 @@ import sqlite3
 from pathlib import Path
 
 from pillarbox.fetch.errors import JournalError, JournalLocked, journal_problem
+from pillarbox.files import sync_directory
 
 _APPLICATION = 0x50426A6C
 """SQLite's application_id of a journal: what `file` and we know it by."""
@@ -109,7 +110,7 @@ def connect(path: Path, account: str) -> sqlite3.Connection:
         connection.execute("PRAGMA cache_size = -8192")
         _upgrade(connection, path, account)
         if fresh:
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
         return connection
     except (sqlite3.Error, OSError, ValueError) as error:
         if connection is not None:
@@ -153,11 +154,3 @@ def _upgrade(connection: sqlite3.Connection, path: Path, account: str) -> None:
     elif row[0] != account:
         text = f"{path}: this is the journal of the account {row[0]!r}, not of {account!r}: name another file"
         raise JournalError(text, temporary=False)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from pillarbox.fetch.destination import LineEnds
+
 CHUNK = 256 * 1024
 """Octets read at a time; memory stays at a few times this."""
 
@@ -45,43 +47,36 @@ class LineEndCheck:
         return self._strict and not self._held
 
 
-def convertible(source: Path | bytes) -> bool:
-    """Whether every line end of a message is CRLF, and no CR or LF stands alone.
+def exact(path: Path) -> Iterator[bytes]:
+    """The octets of a file as they are, in pieces of at most `CHUNK`.
 
     Raises:
         OSError: the file cannot be read.
     """
-    check = LineEndCheck()
-    for piece in exact(source):
-        check.feed(piece)
-        if not check._strict:
-            return False
-    return check.convertible
-
-
-def exact(source: Path | bytes) -> Iterator[bytes]:
-    """The octets as they are, in pieces of at most `CHUNK`, or whole when they are in memory already.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    if isinstance(source, bytes):
-        if source:
-            yield source
-        return
-    with open(source, "rb", buffering=0) as file:
+    with open(path, "rb", buffering=0) as file:
         while piece := file.read(CHUNK):
             yield piece
 
 
-def to_lf(source: Path | bytes) -> Iterator[bytes]:
-    """The octets of a `convertible` message with LF for every CRLF, in pieces.
+def wire_form(path: Path, line_ends: LineEnds) -> Iterator[bytes]:
+    """The octets of a staged file as the server sent them, in pieces.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    for piece in exact(path):
+        # A staged file with LF line ends holds no CR, so making each LF a CRLF is exact, wherever it was cut.
+        yield piece.replace(b"\n", b"\r\n") if line_ends is LineEnds.LF else piece
+
+
+def to_lf(path: Path) -> Iterator[bytes]:
+    """The octets of a message that can become LF without loss with LF for every CRLF, in pieces.
 
     Raises:
         OSError: the file cannot be read.
     """
     held = b""
-    for piece in exact(source):
+    for piece in exact(path):
         data = held + piece
         held = b"\r" if data.endswith(b"\r") else b""
         yield data[: len(data) - len(held)].replace(b"\r\n", b"\n")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pillarbox.config.toml import inline, quoted
+from pillarbox.files import sync_directory
 
 Table = Mapping[str, Any]
 """Settings by name; a mapping among them is a table of its own. `Any`: what TOML can hold."""
@@ -119,7 +120,7 @@ def replace_text(path: Path, before: str, after: str) -> None:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
-    _sync(target.parent)
+    sync_directory(target.parent)
 
 
 def _take_over(target: Path, descriptor: int) -> None:
@@ -129,11 +130,3 @@ def _take_over(target: Path, descriptor: int) -> None:
         with contextlib.suppress(PermissionError):
             os.fchown(descriptor, old.st_uid, old.st_gid)
         os.fchmod(descriptor, old.st_mode & 0o7777)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,13 +8,14 @@ hears of it; the same message has the same name every time, so that a crash leav
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pillarbox.fetch.destination import LineEnds, Staged
+from pillarbox.fetch.destination import Staged
 from pillarbox.fetch.errors import staging_problem
-from pillarbox.fetch.line_ends import exact
+from pillarbox.fetch.line_ends import wire_form
+from pillarbox.files import sync_directory
 from pillarbox.watch.clean import clean
 
 
@@ -39,22 +40,12 @@ class Quarantine:
         )
         try:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _write(target, _wire_form(staged))
+            _write(target, wire_form(staged.path, staged.line_ends))
             _write(target.with_suffix(".txt"), [note.encode()])
-            descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync_directory(self.directory)
         except OSError as error:
             raise staging_problem(error, self.directory) from error
         return target
-
-
-def _wire_form(staged: Staged) -> Iterator[bytes]:
-    for piece in exact(staged.path):
-        # A staged file with LF line ends holds no CR.
-        yield piece.replace(b"\n", b"\r\n") if staged.line_ends is LineEnds.LF else piece
 
 
 def _write(target: Path, pieces: Iterable[bytes]) -> None:

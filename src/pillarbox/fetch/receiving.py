@@ -90,7 +90,7 @@ class Receiving:
             self._failures.failed(entry, reason, counted=not status.code.startswith(_PASSING))
             return None
         try:
-            return self._staging.receive(retrieval.chunks())
+            return self._staging.receive(retrieval.chunks(), lambda: retrieval.sha256)
         except StagingError as error:
             # A large message may not fit where small ones still do; then the small ones are not to wait for it.
             if not error.full or entry.size <= SMALL or self._full:

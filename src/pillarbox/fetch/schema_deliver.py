@@ -11,29 +11,21 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, model_validator
 
-from pillarbox.config.fields import BASE, Section, not_empty, setting
+from pillarbox.config.fields import Section, absolute_path, not_empty, setting
 from pillarbox.config.problem import Wrong
 from pillarbox.fetch.destinations.envelope import is_address
 
 
-def _path(value: Any, info: ValidationInfo) -> Path | None:
-    # `Any`: what the file held, or what a caller of the Python interface gave.
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str | Path):
-        raise ValueError("not a path")
-    if "\0" in str(value):
-        raise Wrong("a path cannot hold a NUL character")
+def _read(value: str | Path) -> Path:
     try:
-        path = Path(value).expanduser()
+        return Path(value).expanduser()
     except RuntimeError:
         raise Wrong(f'there is no home directory for "{value}"', "write the full path") from None
-    if not path.is_absolute():
-        base = (info.context or {}).get(BASE)
-        if base is None:
-            raise Wrong(f'"{path}" is not an absolute path', f'write "/…/{path}"')
-        path = Path(base) / path
-    return path
+
+
+def _path(value: Any, info: ValidationInfo) -> Path | None:
+    # `Any`: as in `absolute_path`.
+    return absolute_path(value, info, _read)
 
 
 UserPath = Annotated[Path | None, PlainValidator(_path)]
@@ -103,6 +95,12 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "lmtp": ("recipient",),
     "smtp": ("host", "recipient"),
     "imap": ("host",),
+}
+_EXAMPLES: dict[str, str] = {
+    "path": 'path = "~/Mail"',
+    "command": 'command = ["/usr/bin/procmail", "-d", "ada"]',
+    "host": 'host = "mail.example.org"',
+    "recipient": 'recipient = "ada@example.org"',
 }
 _TAKES: dict[str, tuple[str, ...]] = {
     "maildir": ("line_ends",),
@@ -186,7 +184,7 @@ class Deliver(SecretPlace):
     def _fits(self) -> Self:
         for name in _NEEDS[self.to]:
             if not getattr(self, name):
-                raise Wrong(f'to = "{self.to}" needs `{name}`', _shown(name))
+                raise Wrong(f'to = "{self.to}" needs `{name}`', f"for example: {_EXAMPLES[name]}")
         if self.to == "lmtp" and bool(self.host) == bool(self.socket):
             raise Wrong(
                 'to = "lmtp" needs `host` or `socket`, and not both', 'for example: socket = "/run/dovecot/lmtp"'
@@ -201,13 +199,3 @@ class Deliver(SecretPlace):
         if self.to == "imap" and not self.user:
             raise Wrong('to = "imap" needs `user`, and where the password is', 'for example: user = "ada"')
         return self
-
-
-def _shown(name: str) -> str:
-    examples: dict[str, str] = {
-        "path": 'for example: path = "~/Mail"',
-        "command": 'for example: command = ["/usr/bin/procmail", "-d", "ada"]',
-        "host": 'for example: host = "mail.example.org"',
-        "recipient": 'for example: recipient = "ada@example.org"',
-    }
-    return examples[name]

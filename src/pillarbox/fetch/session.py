@@ -85,11 +85,12 @@ class Session:
             found = moved.matches(self._box.headers(suspects), listing, known)
             if found:
                 journal.renamed(found)
+                known = journal.known()
                 self._tools.events.emit(ServerMoved(account=self._account.name, messages=len(found)))
                 self._tools.result.recognised += len(found)
-        journal.listed((entry.unique_id, entry.size) for entry in listing if entry.unique_id)
+        changed = journal.listed((entry.unique_id, entry.size) for entry in listing if entry.unique_id)
         self._tools.step(Step.LISTED)
-        return journal.known()
+        return journal.known() if changed else known
 
     # ---- receiving --------------------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ recorded and told once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 from pillarbox.client.blocking import Client
 from pillarbox.client.values import Entry
@@ -63,22 +64,27 @@ class Sifting:
 
     def too_large(self, entries: Iterable[Entry]) -> None:
         """Leave these on the server."""
-        for entry, reason in self._once(entries):
+        for entry in entries:
+            reason = f"too large: {entry.size} octets, the limit is {self._tools.account.largest}"
             self._tools.journal.set_aside([entry.unique_id], Why.SIZE, reason)
             self._tools.telling.skipped(entry, reason)
 
-    def _once(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
-        limit = self._tools.account.largest
-        for entry in entries:
-            yield entry, f"too large: {entry.size} octets, the limit is {limit}"
-
     def _leave(self, decided: Sequence[tuple[Entry, Decision]], due: dict[bytes, int]) -> None:
         journal = self._tools.journal
+        alike: defaultdict[Decision, list[bytes]] = defaultdict(list)
         for entry, decision in decided:
-            reason = f"filter: {decision.reason}" if decision.reason else "filter"
+            alike[decision].append(entry.unique_id)
+        # One transaction for all that a rule has decided: each waits for the disk.
+        for decision, keys in alike.items():
             if decision.verdict is Verdict.DELETE:
-                journal.unwanted([entry.unique_id], reason)
-                due[entry.unique_id] = entry.number
+                journal.unwanted(keys, _reason(decision))
             else:
-                journal.set_aside([entry.unique_id], Why.FILTER, reason)
-            self._tools.telling.filtered(entry, reason)
+                journal.set_aside(keys, Why.FILTER, _reason(decision))
+        for entry, decision in decided:
+            if decision.verdict is Verdict.DELETE:
+                due[entry.unique_id] = entry.number
+            self._tools.telling.filtered(entry, _reason(decision))
+
+
+def _reason(decision: Decision) -> str:
+    return f"filter: {decision.reason}" if decision.reason else "filter"

@@ -11,13 +11,13 @@ import contextlib
 import hashlib
 import itertools
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pillarbox.fetch.destination import LineEnds
 from pillarbox.fetch.errors import StagingError, staging_problem
-from pillarbox.fetch.line_ends import LineEndCheck, exact, to_lf
+from pillarbox.fetch.line_ends import LineEndCheck, to_lf, wire_form
 from pillarbox.fetch.records import Content, header_hash
 
 SMALL = 1024 * 1024
@@ -56,30 +56,34 @@ class Staging:
         self._numbers = itertools.count()
         self._run = os.urandom(6).hex()
 
-    def sweep(self, keep: Collection[str] = ()) -> int:
-        """Remove what earlier runs of this account left behind, but for the names in `keep`. Returns how many.
+    def sweep(self) -> None:
+        """Remove what earlier runs of this account left behind.
 
         Raises:
             StagingError: the directory cannot be read or written.
         """
-        removed = 0
         try:
             for name in os.listdir(self.directory):
-                if name.startswith(self._prefix) and name not in keep:
+                if name.startswith(self._prefix):
                     os.unlink(self.directory / name)
-                    removed += 1
         except OSError as error:
             raise staging_problem(error, self.directory) from error
-        return removed
 
-    def receive(self, chunks: Iterable[bytes]) -> Part:
+    def receive(self, chunks: Iterable[bytes], sha256: Callable[[], bytes | None] | None = None) -> Part:
         """Write a message that arrives in pieces, cut anywhere, CRLF line ends.
+
+        Args:
+            chunks: the pieces.
+            sha256: gives its hash after the last piece, where it is hashed on its way here.
 
         Raises:
             StagingError: it could not be written; nothing of it is left. What `chunks` raises passes through, and
                 nothing of the message is left then, either.
         """
         path = self.directory / f"{self._prefix}{self._run}.{next(self._numbers)}"
+        if sha256 is None:
+            hashed = hashlib.sha256()
+            chunks, sha256 = _through(hashed.update, chunks), hashed.digest
         pieces: list[bytes] = []
         held = 0
         arriving = iter(chunks)
@@ -87,35 +91,33 @@ class Staging:
             pieces.append(piece)
             held += len(piece)
             if held > SMALL:
-                return self._large(path, itertools.chain(pieces, arriving))
-        return self._small(path, b"".join(pieces))
+                return self._large(path, itertools.chain(pieces, arriving), sha256)
+        return self._small(path, b"".join(pieces), sha256)
 
-    def _small(self, path: Path, data: bytes) -> Part:
+    def _small(self, path: Path, data: bytes, sha256: Callable[[], bytes | None]) -> Part:
         stored, line_ends = data, LineEnds.CRLF
         if self._line_ends is LineEnds.LF:
             shorter = data.replace(b"\r\n", b"\n")
             # Lossless: each LF that is there now was a CRLF, and no CR is left over.
             if len(data) - len(shorter) == shorter.count(b"\n") and b"\r" not in shorter:
                 stored, line_ends = shorter, LineEnds.LF
-        content = Content(len(data), hashlib.sha256(data).digest(), header_hash(data[:HEADER]))
+        content = _content(len(data), sha256, data)
         with self._opened(path) as descriptor:
             _write(descriptor, stored)
         return Part(path, descriptor, content, len(stored), line_ends)
 
-    def _large(self, path: Path, pieces: Iterator[bytes]) -> Part:
+    def _large(self, path: Path, pieces: Iterator[bytes], sha256: Callable[[], bytes | None]) -> Part:
         check = LineEndCheck()
-        hashed = hashlib.sha256()
         head = b""
         octets = stored = 0
         with self._opened(path) as descriptor:
             for piece in pieces:
                 check.feed(piece)
-                hashed.update(piece)
                 if len(head) < HEADER:
                     head += piece
                 octets += len(piece)
                 _write(descriptor, piece)
-        content = Content(octets, hashed.digest(), header_hash(head[:HEADER]))
+        content = _content(octets, sha256, head)
         if self._line_ends is LineEnds.CRLF or not check.convertible:
             return Part(path, descriptor, content, octets, LineEnds.CRLF)
         # Whether nothing is lost by LF is only known now, so a large message is written a second time.
@@ -150,6 +152,18 @@ class Staging:
             if isinstance(error, _WriteFailed):
                 raise staging_problem(error.error, self.directory) from error.error
             raise
+
+
+def _through(take: Callable[[bytes], None], chunks: Iterable[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        take(chunk)
+        yield chunk
+
+
+def _content(octets: int, sha256: Callable[[], bytes | None], head: bytes) -> Content:
+    digest = sha256()
+    assert digest is not None  # all of it has come
+    return Content(octets, digest, header_hash(head[:HEADER]))
 
 
 class _WriteFailed(Exception):
@@ -205,9 +219,8 @@ def is_whole(path: Path, content: Content, stored: int, line_ends: LineEnds) -> 
         if path.stat().st_size != stored:
             return False
         hashed = hashlib.sha256()
-        for piece in exact(path):
-            # An LF-only file holds no CR, so making each LF a CRLF is exact, wherever it was cut.
-            hashed.update(piece.replace(b"\n", b"\r\n") if line_ends is LineEnds.LF else piece)
+        for piece in wire_form(path, line_ends):
+            hashed.update(piece)
     except OSError:
         return False
     return hashed.digest() == content.sha256

@@ -54,11 +54,9 @@ class Timetable:
         longest: float,
         chance: Callable[[], float],
     ) -> None:
-        self._lines = {name: _Line(name, host, every, now) for name, host, every in accounts}
-        self._parallel = parallel
-        self._per_host = per_host
-        self._longest = longest
+        self._lines: dict[str, _Line] = {}
         self._chance = chance
+        self.replace(accounts, now, parallel=parallel, per_host=per_host, longest=longest)
 
     def start(self, now: float) -> list[str]:
         """The accounts that begin now, those that have waited longest first; they count as running."""

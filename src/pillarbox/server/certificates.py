@@ -8,7 +8,6 @@ Elsewhere: the TLS contexts (`tls`).
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import ipaddress
 import os
@@ -26,6 +25,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pillarbox.config.problem import ConfigError, Problem
 from pillarbox.config.schema_listener import Tls
+from pillarbox.files import write_whole
 
 EXPIRY_NOTICE = datetime.timedelta(days=14)
 """How long before its end a certificate is warned about: automatic renewal should have happened by then."""
@@ -177,12 +177,11 @@ def make_self_signed(
     certificate = _sign(key, wanted, now, min(days, MAX_SELF_SIGNED_DAYS))
     directory.mkdir(parents=True, exist_ok=True)
     certificate_path, key_path = directory / "self-signed.pem", directory / "self-signed.key"
-    _write(
+    write_whole(
         key_path,
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-        0o600,
     )
-    _write(certificate_path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    write_whole(certificate_path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
     return certificate_path, key_path
 
 
@@ -213,17 +212,3 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    """Replace `path` by a file of `data` with `mode`, never showing a half-written one or a wider mode."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with contextlib.suppress(FileNotFoundError):
-        temporary.unlink()
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file:
-        os.fchmod(descriptor, mode)
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
-    temporary.replace(path)

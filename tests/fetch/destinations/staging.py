@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pillarbox.fetch.destination import LineEnds, Staged, staged_name
-from pillarbox.fetch.line_ends import convertible
+from pillarbox.fetch.line_ends import LineEndCheck
 
 RECEIVED = 1_700_000_000.0
 """2023-11-14 22:13:20 UTC."""
@@ -42,7 +42,9 @@ def stage(
     name = staged_name(account, unique_id)
     directory.mkdir(exist_ok=True)
     path = directory / name
-    lossless = ends is LineEnds.LF and convertible(octets)
+    check = LineEndCheck()
+    check.feed(octets)
+    lossless = ends is LineEnds.LF and check.convertible
     kept = octets.replace(b"\r\n", b"\n") if lossless else octets
     path.write_bytes(kept)
     return Staged(

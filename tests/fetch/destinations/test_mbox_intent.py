@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pillarbox.fetch.destinations.mbox_intent import Entry, Intent, IntentFile, sync_directory
+from pillarbox.fetch.destinations.mbox_intent import Entry, Intent, IntentFile
 
 ENTRIES = (Entry("a" * 40, "/s/a", 1.5), Entry("b" * 40, "/s/b", 2.5))
 
@@ -79,9 +79,3 @@ def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic links"):
         begun(tmp_path)
     assert not (tmp_path / "victim").exists()
-
-
-def test_a_directory_is_synced(tmp_path: Path) -> None:
-    sync_directory(tmp_path)
-    with pytest.raises(FileNotFoundError):
-        sync_directory(tmp_path / "none")

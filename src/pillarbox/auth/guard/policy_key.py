@@ -8,15 +8,12 @@ compared as the header field that HTTP carries it in, in constant time. Basic au
 from __future__ import annotations
 
 import base64
-import contextlib
 import hmac
-import os
 import re
 import secrets
-import stat
 from pathlib import Path
 
-from pillarbox.auth.accounts_file import make_directory, make_owned_file, sync_directory
+from pillarbox.files import NotAFile, OpenToOthers, made_once, read_private, write_durably
 
 USER = "wforce"
 
@@ -65,23 +62,18 @@ def load(path: Path) -> PolicyKey:
         PolicyKeyUnavailable: it is missing, no key, open to others, or cannot be read.
     """
     try:
-        # Never waits, whatever the path leads to.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        line = read_private(path, _LONGEST)
     except FileNotFoundError:
         raise PolicyKeyUnavailable(f"there is no file {path}; make it with: pillarbox guard dovecot") from None
+    except NotAFile:
+        raise PolicyKeyUnavailable(f"{path} is not a file") from None
+    except OpenToOthers:
+        raise PolicyKeyUnavailable(
+            f"other users of this machine can use {path}; make a new key, with chmod 600"
+        ) from None
     except OSError as error:
         raise PolicyKeyUnavailable(f"{path}: {error.strerror}") from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise PolicyKeyUnavailable(f"{path} is not a file")
-        if status.st_mode & 0o077:
-            raise PolicyKeyUnavailable(f"other users of this machine can use {path}; make a new key, with chmod 600")
-        found = _KEY.fullmatch(os.read(descriptor, _LONGEST))
-    except OSError as error:
-        raise PolicyKeyUnavailable(f"{path}: {error.strerror}") from None
-    finally:
-        os.close(descriptor)
+    found = _KEY.fullmatch(line)
     if found is None:
         raise PolicyKeyUnavailable(f"{path} holds no key: one line of 16 to 200 printable characters without spaces")
     return PolicyKey(found[1])
@@ -94,20 +86,11 @@ def load_or_create(path: Path) -> PolicyKey:
         PolicyKeyUnavailable: as `load`, or it cannot be made.
     """
     if not path.exists():
-        scratch = f"{path}.new-{os.getpid()}"
         try:
-            make_directory(path.parent)
-            try:
-                make_owned_file(scratch)
-                Path(scratch).write_text(f"{secrets.token_urlsafe(32)}\n", encoding="ascii")
-                # A link, not a rename: of two programs that make a key at once, both use the first.
-                os.link(scratch, path)
-            finally:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(scratch)
-            sync_directory(str(path.parent))
+            with made_once(path) as scratch:
+                write_durably(scratch, f"{secrets.token_urlsafe(32)}\n".encode("ascii"))
         except FileExistsError:
-            pass
+            pass  # of two programs that make a key at once, both use the first
         except OSError as error:
             raise PolicyKeyUnavailable(f"{path} cannot be made: {error.strerror}") from None
     return load(path)

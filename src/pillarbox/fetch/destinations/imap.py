@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pillarbox.fetch.destination import Delivered, DestinationError, Failed, LineEnds, Staged, Sure
 from pillarbox.fetch.destinations.imap_session import BROKEN, ImapSession, Refused, folder_word
-from pillarbox.fetch.destinations.mail_server import MailServer
+from pillarbox.fetch.destinations.mail_server import MailServer, one_by_one
 from pillarbox.fetch.destinations.problems import connection_problem, file_problem
 from pillarbox.fetch.header_fields import MAX_OCTETS, header_fields
 from pillarbox.fetch.line_ends import exact
@@ -100,16 +100,7 @@ class Imap:
         Raises:
             DestinationError: the server takes nothing, and nothing of the batch was appended.
         """
-        answers: list[Delivered | Failed] = []
-        for staged in batch:
-            try:
-                answers.append(self._deliver(staged))
-            except DestinationError as error:
-                if not any(isinstance(answer, Delivered) for answer in answers):
-                    raise
-                answers += [Failed(one, error.text, temporary=True) for one in batch[len(answers) :]]
-                break
-        return answers
+        return one_by_one(batch, self._deliver)
 
     def _deliver(self, staged: Staged) -> Delivered | Failed:
         try:

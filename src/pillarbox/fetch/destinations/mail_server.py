@@ -1,4 +1,4 @@
-"""A mail server that messages are handed on to: where it is, how it is reached safely, and who we are there.
+"""A mail server that messages are handed on to, one by one: where it is, how it is reached safely, who we are there.
 
 Rules: TLS with a verified certificate unless the server is on this machine or cleartext was allowed by name; a password
 or token is shown only on such a connection; secrets are got anew at each login and kept nowhere.
@@ -12,13 +12,14 @@ import enum
 import ipaddress
 import socket
 import ssl
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pillarbox.client.auth import SecretSource, TokenSource, secret
 from pillarbox.client.errors import ClientError, TlsError
 from pillarbox.client.tls_rules import TlsRules
 from pillarbox.events.secret import Secret
-from pillarbox.fetch.destination import DestinationError
+from pillarbox.fetch.destination import Delivered, DestinationError, Failed, Staged
 from pillarbox.fetch.destinations.problems import connection_problem
 from pillarbox.watch.clean import clean
 
@@ -144,6 +145,25 @@ class MailServer:
         return DestinationError(
             f"{self.peer}: the login of {self.user} was refused: {words}: {advice}", temporary=temporary
         )
+
+
+def one_by_one(batch: Sequence[Staged], deliver: Callable[[Staged], Delivered | Failed]) -> list[Delivered | Failed]:
+    """Hand on each message of a batch; see `Destination.deliver`.
+
+    Raises:
+        DestinationError: what `deliver` raised, where nothing was delivered before it.
+    """
+    answers: list[Delivered | Failed] = []
+    for staged in batch:
+        try:
+            answers.append(deliver(staged))
+        except DestinationError as error:
+            if not any(isinstance(answer, Delivered) for answer in answers):
+                raise
+            # What was delivered has to be told; the rest waits for another run.
+            answers += [Failed(one, error.text, temporary=True) for one in batch[len(answers) :]]
+            break
+    return answers
 
 
 def _unix(path: str, timeout: float) -> socket.socket:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from pillarbox.fetch.destination import Delivered, DestinationError, Failed, LineEnds, Staged, Sure
 from pillarbox.fetch.destinations.problems import file_problem
+from pillarbox.files import sync_directory
 
 _PARTS = ("tmp", "new", "cur")
 _NAME = re.compile(r"[0-9]+\.M[0-9]+P([0-9a-f]{40})Q[0-9]+\.")
@@ -71,7 +72,7 @@ class MaildirDestination:
             if directory.exists():
                 raise NotADirectoryError(errno.ENOTDIR, "", str(directory))
             directory.mkdir(mode=0o700, exist_ok=True)  # another account may make it just now
-            _sync(directory.parent)
+            sync_directory(directory.parent)
         if os.statvfs(directory).f_flag & os.ST_RDONLY:
             raise OSError(errno.EROFS, "", str(directory))
         if not os.access(directory, os.W_OK | os.X_OK):
@@ -138,11 +139,3 @@ def _messages(maildir: Path, below: str, depth: int = 0) -> list[tuple[str, str]
             if match is not None:
                 found.append((match[1], f"{below}{part}/{name}"))
     return found
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -23,10 +23,11 @@ from pathlib import Path
 
 from pillarbox.fetch.destination import Delivered, Failed, LineEnds, Staged, Sure
 from pillarbox.fetch.destinations.mbox_format import Reader, holds, marks, written
-from pillarbox.fetch.destinations.mbox_intent import Entry, Intent, IntentFile, sync_directory
+from pillarbox.fetch.destinations.mbox_intent import Entry, Intent, IntentFile
 from pillarbox.fetch.destinations.mbox_lock import MboxLock
 from pillarbox.fetch.destinations.problems import file_problem
 from pillarbox.fetch.line_ends import CHUNK
+from pillarbox.files import sync_directory
 
 GATHERED = 1 << 20
 """Octets that are gathered before they are written: a batch of small messages is a handful of writes."""

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import msgspec
 
+from pillarbox.files import sync_directory, write_durably
+
 _DONE = b"done\n"
 _LARGEST = 8 << 20
 """Octets: thousands of messages in one batch; nothing of ours is larger."""
@@ -86,29 +88,7 @@ class IntentFile:
             file.write(_DONE)
 
     def _write(self, data: bytes) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         new = not self.path.exists()
-        descriptor = os.open(self.path, flags, 0o600)
-        try:
-            os.ftruncate(descriptor, 0)
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        write_durably(self.path, data)
         if new:
             sync_directory(self.path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable.
-
-    Raises:
-        OSError: that failed.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

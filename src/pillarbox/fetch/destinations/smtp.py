@@ -15,9 +15,9 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from pillarbox.fetch.destination import Delivered, DestinationError, Failed, LineEnds, Staged, Sure
+from pillarbox.fetch.destination import Delivered, Failed, LineEnds, Staged, Sure
 from pillarbox.fetch.destinations.envelope import checked_recipient, sender_of
-from pillarbox.fetch.destinations.mail_server import MailServer
+from pillarbox.fetch.destinations.mail_server import MailServer, one_by_one
 from pillarbox.fetch.destinations.problems import file_problem
 from pillarbox.fetch.destinations.smtp_session import Reply, SmtpSession, Unknown
 
@@ -74,17 +74,7 @@ class Smtp:
         Raises:
             DestinationError: the server cannot be reached, and nothing of the batch was sent.
         """
-        answers: list[Delivered | Failed] = []
-        for staged in batch:
-            try:
-                answers.append(self._deliver(staged))
-            except DestinationError as error:
-                if not any(isinstance(answer, Delivered) for answer in answers):
-                    raise
-                # What was delivered has to be told; the rest waits for another run.
-                answers += [Failed(one, error.text, temporary=True) for one in batch[len(answers) :]]
-                break
-        return answers
+        return one_by_one(batch, self._deliver)
 
     def _deliver(self, staged: Staged) -> Delivered | Failed:
         try:
