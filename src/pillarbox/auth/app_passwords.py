@@ -13,21 +13,22 @@ text itself is kept, sealed, only if it is to serve APOP and CRAM-MD5.
 from __future__ import annotations
 
 import functools
-import hashlib
 import hmac
 import os
 from collections.abc import Callable
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Literal, NamedTuple
 
 from pillarbox.auth import app_password_text
 from pillarbox.auth.accounts_database import AccountsDatabase
 from pillarbox.auth.accounts_file import AccountsError, NoSuchAccount
 from pillarbox.auth.app_password_text import AppPasswordText
+from pillarbox.auth.guard.places import is_within
 from pillarbox.auth.keys import KeyFile
 from pillarbox.events import Secret
+from pillarbox.sasl import scram
 
-SCRAM_ITERATIONS = 4096
+SCRAM_ITERATIONS = scram.MINIMUM_ITERATIONS
 MAX_PER_ACCOUNT = 50
 """SCRAM tries each of them; more than a person's devices is a mistake."""
 DAY = 86_400.0
@@ -103,7 +104,7 @@ class AppPassword(NamedTuple):
         """Why it may not be used now and from there, as a phrase for events; None if it may."""
         if (reason := self.ended(now)) is not None:
             return reason
-        return None if not self.networks or _inside(self.networks, address) else _ELSEWHERE
+        return None if not self.networks or is_within(address, self.networks) else _ELSEWHERE
 
 
 class Grant(NamedTuple):
@@ -221,7 +222,7 @@ class AppPasswordStore:
                 raise TooManyAppPasswords(account)
             key = self._keys.for_storing(connection)
             text = app_password_text.generate(self._random)
-            scram = _scram_keys(text, key.scram_salt(account))
+            scram_keys = scram.derive(Secret(text.canonical), key.scram_salt(account), SCRAM_ITERATIONS)
             tag = hmac.digest(self._tag_key(key.id), _bound(account, text), "sha256")
             sealed = key.seal(text.canonical, _place(account, text.id), self._random) if recoverable else None
             networks = " ".join(str(network) for network in grant.networks)
@@ -229,7 +230,7 @@ class AppPasswordStore:
                 f"INSERT INTO app_password (tag, key_id, stored_key, server_key, sealed, {_COLUMNS}) "  # noqa: S608
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, '', '')",
                 (
-                    *(tag, key.id, scram.stored_key, scram.server_key, sealed, text.id, account, grant.name),
+                    *(tag, key.id, scram_keys.stored, scram_keys.server, sealed, text.id, account, grant.name),
                     *(int(grant.read_only), networks, grant.expires, grant.idle_days, grant.newer_than, grant.minted),
                     now,
                 ),
@@ -268,12 +269,6 @@ def _place(account: str, id: str) -> str:  # noqa: A002 - its name everywhere
     return f"app password {account} {id}"
 
 
-def _scram_keys(text: AppPasswordText, salt: bytes) -> ScramKeys:
-    salted = hashlib.pbkdf2_hmac("sha256", text.canonical, salt, SCRAM_ITERATIONS)
-    client_key = hmac.digest(salted, b"Client Key", "sha256")
-    return ScramKeys(text.id, hashlib.sha256(client_key).digest(), hmac.digest(salted, b"Server Key", "sha256"))
-
-
 def _app_password(row: tuple[Any, ...]) -> AppPassword:
     # Any: as in `AccountsDatabase.row`.
     return AppPassword(row[0], row[1], row[2], row[3] == 1, _networks(row[4]) if row[4] else (), *row[5:])
@@ -282,11 +277,3 @@ def _app_password(row: tuple[Any, ...]) -> AppPassword:
 @functools.lru_cache(maxsize=1024)
 def _networks(text: str) -> tuple[Network, ...]:
     return tuple(ip_network(item) for item in text.split())
-
-
-def _inside(networks: tuple[Network, ...], address: str) -> bool:
-    try:
-        origin = ip_address(address)
-    except ValueError:
-        return False
-    return any(origin in network for network in networks)

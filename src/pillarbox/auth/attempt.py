@@ -41,7 +41,6 @@ class Origin(NamedTuple):
         port: the client's port.
         listener: the name of the listener it came through.
         tls: the TLS version ("TLSv1.3"), or "" on a cleartext connection.
-        server_name: the name the client asked for in SNI, or "".
         certificate: the client certificate in DER that TLS has verified against `tls.client_ca`, or b"". A resumed
             session still has it: its dates are for `auth` to look at.
     """
@@ -50,7 +49,6 @@ class Origin(NamedTuple):
     port: int
     listener: str
     tls: str = ""
-    server_name: str = ""
     certificate: bytes = b""
 
 

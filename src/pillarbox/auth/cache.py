@@ -65,7 +65,3 @@ class VerificationCache:
         while len(self._until) >= self._size:
             del self._until[next(iter(self._until))]
         self._until[key] = self._clock() + self._seconds
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._until.clear()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pillarbox.auth.attempt import Attempt, Certificate, Outcome, Refused, Token
 from pillarbox.auth.client_certificates import account_of, fingerprint
 from pillarbox.auth.mfa import Factor
-from pillarbox.auth.names import InvalidName, normalise
+from pillarbox.auth.names import InvalidName, canonical_or_typed, normalise
 from pillarbox.auth.proving import Shown
 from pillarbox.auth.sources import AccountsSource, Credential, Source
 from pillarbox.auth.token_claims import Invalid
@@ -111,17 +111,11 @@ class Claims:
 
     def is_same(self, identity: str, name: str) -> bool:
         """Whether an identity, as typed, is that of a canonical name."""
-        try:
-            return normalise(identity, self._default_domain) == name
-        except InvalidName:
-            return False
+        return self.name_of(identity) == name
 
     def name_of(self, login: str) -> str:
         """The canonical name; what was typed where that is no possible name."""
-        try:
-            return normalise(login, self._default_domain)
-        except InvalidName:
-            return login
+        return canonical_or_typed(login, self._default_domain)
 
     async def _look_up(self, name: str) -> tuple[Source | None, Credential | None]:
         for source in self._sources:

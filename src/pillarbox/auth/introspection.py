@@ -66,7 +66,7 @@ class Introspection:
         Raises:
             Unanswered: the provider did not say.
         """
-        if self._refused.has(credential):
+        if self._refused.get(credential) is not None:
             return None
         if (known := self._good.get(credential)) is not None:
             return known
@@ -109,10 +109,6 @@ class _Answers:
         """The answer, while it holds."""
         when, claims = self._answers.get(credential, (float("-inf"), {}))
         return claims if self._clock() - when < self._seconds else None
-
-    def has(self, credential: str) -> bool:
-        """Whether there is an answer that holds."""
-        return self.get(credential) is not None
 
     def put(self, credential: str, claims: Claims) -> None:
         """Keep an answer."""

@@ -44,6 +44,14 @@ def normalise(text: str, default_domain: str = "") -> str:
     return _checked(text if "@" in text or not default_domain else f"{text}@{default_domain}")
 
 
+def canonical_or_typed(text: str, default_domain: str = "") -> str:
+    """The canonical form of an account name; `text` itself where it cannot be one. No name's form is such a text."""
+    try:
+        return normalise(text, default_domain)
+    except InvalidName:
+        return text
+
+
 def split(account: str) -> tuple[str, str]:
     """The user and the domain of a canonical name; the domain is "" where there is none."""
     user, _, domain = account.partition("@")

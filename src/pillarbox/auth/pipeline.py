@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import blake2b
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from pillarbox.auth import mfa
@@ -39,6 +38,7 @@ from pillarbox.auth.claiming import UNKNOWN_USER, Claimed, Claims
 from pillarbox.auth.client_certificates import account_of
 from pillarbox.auth.departures import Departures, Timing
 from pillarbox.auth.guard.interface import UNSEEN, Guard, GuardRequest, NoGuard, Verdict
+from pillarbox.auth.guard.places import is_within
 from pillarbox.auth.hashing import OWN_WORK, HashingBusy, HashingPool, Overtaken, Turn
 from pillarbox.auth.keys import KeyUnavailable
 from pillarbox.auth.login_delay import LoginDelay
@@ -196,9 +196,8 @@ class Pipeline:
             common = int.from_bytes(blake2b(secret, key=self._tag_key, digest_size=3).digest())
         known = claimed.credential is not None
         return GuardRequest(
-            claimed.name, known, attempt.origin.address, tag, attempt.mechanism, attempt.session, self._wall_clock(),
-            common, strong,
-        )  # fmt: skip
+            claimed.name, known, attempt.origin.address, tag, attempt.session, self._wall_clock(), common, strong
+        )
 
     # ---- the judgement --------------------------------------------------------------------------------------------
 
@@ -221,7 +220,7 @@ class Pipeline:
             return DISABLED
         if not rules.pop3:
             return POP3_OFF
-        if credential.networks and not _inside(credential, attempt.origin.address):
+        if credential.networks and not is_within(attempt.origin.address, credential.networks):
             return WRONG_NETWORK
         factors = shown.factors | self._of_certificate(attempt, credential)
         if mfa.decide(rules.mfa, factors, totp=credential.totp) is not mfa.Verdict.OK:
@@ -244,7 +243,7 @@ class Pipeline:
     def _of_certificate(self, attempt: Attempt, credential: Credential) -> frozenset[Factor]:
         """The client certificate as a further factor, where it is bound to this very account."""
         certificate = attempt.origin.certificate
-        if not certificate:
+        if not certificate or isinstance(attempt.proof, Certificate):  # then it was shown with the name
             return frozenset()
         bound = account_of(certificate, self._wall_clock())
         same = bound is not None and self._claims.is_same(bound, credential.account)
@@ -299,11 +298,3 @@ class Pipeline:
             self._sink.emit(Warned(about="rehash", text=f"{credential.account}: {error.reason}"))
         except Exception as error:
             self._sink.emit(internal_error(error))
-
-
-def _inside(credential: Credential, address: str) -> bool:
-    try:
-        origin = ip_address(address)
-    except ValueError:
-        return False
-    return any(origin in network for network in credential.networks)

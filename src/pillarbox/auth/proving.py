@@ -22,7 +22,6 @@ from pillarbox.auth.passwords import Hasher, may_be_right
 from pillarbox.auth.rules import Rules
 from pillarbox.auth.sources import AccountsSource, Credential, Source
 from pillarbox.auth.totp import split
-from pillarbox.events import Secret
 from pillarbox.sasl import digests, scram
 
 WRONG_PASSWORD = Refused(Outcome.CREDENTIALS, "wrong password")
@@ -163,16 +162,13 @@ class Prover:
 
     def digest(self, proof: Digest, source: Source, credential: Credential, address: str) -> Shown | Refused:
         """APOP and CRAM-MD5: made with an app password that was minted for them."""
+        if not isinstance(source, AccountsSource):
+            return WRONG_PROOF
         right = None
-        for which, secret in self._recoverable(source, credential):
+        for which, secret in source.recoverable(credential.account):
             if digests.matches(proof, secret):
                 right = which
-        if right is None or not isinstance(source, AccountsSource):
-            return WRONG_PROOF
-        return self._of_id(source, credential, right, address)
-
-    def _recoverable(self, source: Source, credential: Credential) -> tuple[tuple[str, Secret], ...]:
-        return source.recoverable(credential.account) if isinstance(source, AccountsSource) else ()
+        return WRONG_PROOF if right is None else self._of_id(source, credential, right, address)
 
     def _of_id(
         self, source: AccountsSource, credential: Credential, which: str, address: str, final: bytes | None = None

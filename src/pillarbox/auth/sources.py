@@ -125,12 +125,7 @@ class AccountsSource:
 
     def lookup(self, account: str) -> Credential | Awaitable[Credential | None] | None:
         """See `Source.lookup`. Answers at once, but for the rare moment in which the database is busy."""
-        try:
-            return _credential(self._store.lookup(account))
-        except AccountsBusy:
-            return _again(lambda: _credential(self._store.lookup(account)))
-        except AccountsUnavailable as error:
-            raise SourceUnavailable(error.reason) from error
+        return _at_once(lambda: _credential(self._store.lookup(account)))
 
     def app_password(self, account: str, given: AppPasswordText) -> AppPassword | Awaitable[AppPassword | None] | None:
         """The app password that was given, if it is right; `AppPassword.refusal` says whether it may be used now.
@@ -141,14 +136,7 @@ class AccountsSource:
             SourceUnavailable: nobody can tell now.
         """
         store = self._app_passwords
-        if store is None:
-            return None
-        try:
-            return store.verify(account, given)
-        except AccountsBusy:
-            return _again(lambda: store.verify(account, given))
-        except (AccountsUnavailable, KeyUnavailable) as error:
-            raise SourceUnavailable(error.reason) from error
+        return None if store is None else _at_once(lambda: store.verify(account, given))
 
     def app_password_of_id(self, account: str, which: str) -> AppPassword | None:
         """An app password that a proof was found to be made with.
@@ -175,10 +163,8 @@ class AccountsSource:
         Raises:
             SourceUnavailable: nobody can tell now.
         """
-        try:
-            return self._totp is not None and self._totp.use_code(account, code)
-        except (AccountsUnavailable, KeyUnavailable) as error:
-            raise SourceUnavailable(error.reason) from error
+        totp = self._totp
+        return totp is not None and _told(lambda: totp.use_code(account, code))
 
     def verify(self, credential: Credential, password: bytes) -> bool:
         """See `Source.verify`."""
@@ -197,6 +183,16 @@ class AccountsSource:
 def _told(question: Callable[[], T]) -> T:
     try:
         return question()
+    except (AccountsUnavailable, KeyUnavailable) as error:
+        raise SourceUnavailable(error.reason) from error
+
+
+def _at_once(question: Callable[[], T]) -> T | Awaitable[T]:
+    """The answer; or, in a moment in which the database is busy, what waits for it."""
+    try:
+        return question()
+    except AccountsBusy:
+        return _again(question)
     except (AccountsUnavailable, KeyUnavailable) as error:
         raise SourceUnavailable(error.reason) from error
 

@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from pillarbox.auth.names import InvalidName, normalise
+from pillarbox.auth.names import InvalidName, canonical_or_typed, normalise
 
 
 class Reason(enum.Enum):
@@ -163,10 +163,7 @@ def _account(claims: dict[str, Any], demands: Demands, login: str) -> str | Reas
         account = normalise(value, demands.default_domain)
     except InvalidName:
         return Reason.NO_ACCOUNT
-    try:
-        same = not login or normalise(login, demands.default_domain) == account
-    except InvalidName:
-        same = False
+    same = not login or canonical_or_typed(login, demands.default_domain) == account
     return account if same else Reason.OTHER_ACCOUNT
 
 

@@ -185,11 +185,6 @@ class TotpStore:
             ).rowcount
         return used == 1
 
-    def recovery_codes_left(self, account: str) -> int:
-        """How many recovery codes are unused. Raises `AccountsUnavailable`."""
-        row = self._database.row("SELECT count(*) FROM recovery_code WHERE account = ?", (account,))
-        return 0 if row is None else int(row[0])
-
     def remove(self, account: str) -> None:
         """Forget the secret and the recovery codes. Needs no installation key.
 

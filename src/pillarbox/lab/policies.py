@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pillarbox.auth.guard.engine import GuardEngine
 from pillarbox.auth.guard.interface import GuardRequest, Lane
@@ -44,7 +44,7 @@ class Ours:
     @staticmethod
     def _request(asked: Asked) -> GuardRequest:
         name, known, address, tag, common, when = asked
-        return GuardRequest(name, known, address, tag, "PLAIN", "", when, common)
+        return GuardRequest(name, known, address, tag, "", when, common)
 
     def before(self, asked: Asked) -> Ruling:
         """The guard's verdict; it is told of its own refusals, as the pipeline tells it."""
@@ -106,7 +106,7 @@ def racers(parameters: Parameters, seed: int) -> dict[str, Racer]:
     ]
     for key, one in rivals().items():
         found.append(rival(key, one.default, parameters))
-        best = rival(key, one.best, parameters, f"{one.name}, best")
         if one.best != one.default:
-            found.append(Racer(key + BEST, best.label, best.make, best.setting))
+            best = rival(key, one.best, parameters, f"{one.name}, best")
+            found.append(replace(best, key=key + BEST))
     return {one.key: one for one in found}

@@ -40,6 +40,9 @@ _LEAST = 10
 _HELD = ("-ERR [IN-USE]", "-ERR [LOGIN-DELAY]")
 """Replies after right credentials that let nobody in (RFC 2449 §6.5, §8.1.1)."""
 
+_SHOWN = 10
+"""Differences that are described."""
+
 _UNTOLD = "-ERR [SYS/"
 """A reply that says nothing of the credentials (RFC 3206)."""
 
@@ -268,14 +271,13 @@ def refusals(events: str) -> dict[tuple[str, str], deque[str]]:
     return found
 
 
-def compare(policy: Policy, answers: Sequence[Answer], events: str | None = None, *, show: int = 10) -> Agreement:
+def compare(policy: Policy, answers: Sequence[Answer], events: str | None = None) -> Agreement:
     """Let a policy decide the same traffic, and count where the server decided alike.
 
     Args:
         policy: a fresh one.
         answers: what the server did.
         events: its log of JSON events; without it, only attempts with the right secret can be compared.
-        show: differences to describe.
     """
     reasons = refusals(events) if events is not None else None
     compared = agreed = unanswered = 0
@@ -297,7 +299,7 @@ def compare(policy: Policy, answers: Sequence[Answer], events: str | None = None
             seen = said.popleft().startswith("guard:")
         compared += 1
         agreed += seen == refused
-        if seen != refused and len(differences) < show:
+        if seen != refused and len(differences) < _SHOWN:
             ours, theirs = ("refuses", "checks")[not refused], ("refused", "checked")[not seen]
             differences.append(f"{planned.name} from {planned.address}: the simulator {ours}, the server {theirs}")
     return Agreement(compared, agreed, unanswered, tuple(differences))

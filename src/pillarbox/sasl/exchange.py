@@ -7,8 +7,6 @@ Serves RFC 5034 §4.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping
 
 from pillarbox.sasl.digests import CramMd5Server
@@ -17,7 +15,7 @@ from pillarbox.sasl.login import LoginServer
 from pillarbox.sasl.mechanism import Challenged, Failed, ServerMechanism, Step, Surroundings
 from pillarbox.sasl.oauth import OAuthBearerServer, XOAuth2Server
 from pillarbox.sasl.plain import PlainServer
-from pillarbox.sasl.scram import SHA_256, SHA_256_PLUS, ScramServer
+from pillarbox.sasl.scram import SHA_256, SHA_256_PLUS, ScramServer, decode64
 
 Factory = Callable[[Surroundings], ServerMechanism]
 
@@ -31,14 +29,6 @@ SERVER_MECHANISMS: Mapping[str, Factory] = {
     "XOAUTH2": lambda _: XOAuth2Server(),
     "CRAM-MD5": lambda surroundings: CramMd5Server(surroundings.stamp()),
 }
-
-
-def decode(data: bytes) -> bytes | None:
-    """Strict base64 (RFC 4648 §4), or None."""
-    try:
-        return base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        return None
 
 
 class ServerExchange:
@@ -57,11 +47,11 @@ class ServerExchange:
         if not initial:
             # RFC 5034 §4: a server with nothing to say sends the empty challenge.
             return Challenged(self._mechanism.opening())
-        return self._step(b"" if initial == b"=" else decode(initial))
+        return self._step(b"" if initial == b"=" else decode64(initial))
 
     def respond(self, line: bytes) -> Step:
         """Go on with a line of the exchange, as sent; not with a cancelling `*`."""
-        return self._step(decode(line))
+        return self._step(decode64(line))
 
     def _step(self, data: bytes | None) -> Step:
         if data is None:

@@ -12,7 +12,6 @@ has (`auth`).
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -106,11 +105,11 @@ def encode64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def decode64(text: str) -> bytes | None:
-    """Strict base64, or None."""
+def decode64(text: str | bytes) -> bytes | None:
+    """Strict base64 (RFC 4648 §4), or None."""
     try:
-        return base64.b64decode(text.encode("ascii"), validate=True)
-    except (binascii.Error, ValueError):
+        return base64.b64decode(text, validate=True)
+    except ValueError:
         return None
 
 

@@ -21,11 +21,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import h11
 
-from pillarbox.auth.guard.places import address_of
+from pillarbox.auth.guard.places import is_within
 from pillarbox.auth.guard.policy_api import Answer, PolicyApi, failure
 from pillarbox.auth.guard.policy_key import PolicyKey
 from pillarbox.config.fields import Network
 from pillarbox.events import PolicyClientRefused, Sink, internal_error
+from pillarbox.server.worker import canonical
 
 MAX_HEAD = 8 * 1024
 """Octets of a request line with its header fields; Dovecot's have some 300."""
@@ -127,7 +128,7 @@ class PolicyServer:
                 except OSError:
                     await asyncio.sleep(OUT_OF_FILES_PAUSE)
                     continue
-                peer = str(address_of(address[0].partition("%")[0]) or address[0])
+                peer = canonical(address[0])
                 reason = self._turned_away(peer)
                 if reason:
                     sock.close()
@@ -138,8 +139,7 @@ class PolicyServer:
                 task.add_done_callback(self._open.discard)
 
     def _turned_away(self, peer: str) -> str:
-        address = address_of(peer)
-        if address is None or not any(address in network for network in self._networks):
+        if not is_within(peer, self._networks):
             return "policy_api.networks"
         return "policy_api.connections" if len(self._open) >= self._connections else ""
 

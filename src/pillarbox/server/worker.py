@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pillarbox.auth.attempt import Origin
+from pillarbox.auth.guard.places import is_within
 from pillarbox.events import ConnectionRefused, ProxyHeaderRefused
 from pillarbox.server.channel import Channel, ChannelClosed, DeadlinePassed
 from pillarbox.server.connection import Connection, Entrance, Handshakes, Times
@@ -175,7 +176,7 @@ class Worker:
                 return
             sock.setblocking(False)
             peer = canonical(address[0])
-            behind_proxy = bool(entry.proxies) and _within(peer, entry.proxies)
+            behind_proxy = bool(entry.proxies) and is_within(peer, entry.proxies)
             known = behind_proxy or self._pace is None or self._pace.knows(peer)
             if not known and not self._may_come(entry, peer):
                 self._turn_away(sock, entry)
@@ -271,7 +272,9 @@ class Worker:
         if not entry.exceptions:
             return ""
         today = self._today()
-        return next((until for network, until in entry.exceptions if today <= until and _within(peer, (network,))), "")
+        return next(
+            (until for network, until in entry.exceptions if today <= until and is_within(peer, (network,))), ""
+        )
 
     async def _run(self, connection: Connection, admitted: str | None) -> None:
         try:
@@ -350,11 +353,3 @@ async def _first(*waits: Coroutine[Any, Any, object]) -> None:
     finally:
         for task in tasks:
             task.cancel()
-
-
-def _within(address: str, networks: Iterable[Network]) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed.version == network.version and parsed in network for network in networks)

@@ -96,13 +96,12 @@ async def respond(session: Session, line: bytes) -> Answer:
 
 
 def fail(session: Session, reason: str) -> Reply:
-    """End the exchange: broken, over-long or cancelled. Nobody's credentials were refused, so no [AUTH] (P44)."""
+    """End the exchange: broken, over-long or cancelled."""
     exchange, pending = session.exchange, session.pending
     session.exchange = session.pending = None
     if isinstance(pending, Reply):
         return pending
-    login.failed(session, exchange.mechanism if exchange is not None else "", reason)
-    return Reply(False, "authentication exchange failed", close=login.too_many(session))
+    return login.broken(session, exchange.mechanism if exchange is not None else "", reason)
 
 
 async def _advance(session: Session, exchange: ServerExchange, step: Step) -> Answer:

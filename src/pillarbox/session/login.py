@@ -91,8 +91,7 @@ async def apop(session: Session, command: Command) -> Reply:
         return TLS_FIRST
     claim = digests.apop(command.argument, session.stamp.encode("ascii"))
     if claim is None:
-        failed(session, "APOP", "APOP: not a name and a digest")
-        return Reply(False, "authentication exchange failed", close=too_many(session))
+        return broken(session, "APOP", "APOP: not a name and a digest")
     # The timestamp stays good for another try: it is this connection's alone, and failures are counted.
     return await _attempt(session, claim, "APOP")
 
@@ -147,6 +146,12 @@ def refused(session: Session, decision: Refused, mechanism: str) -> Reply:
         return Reply(False, _TEMPORARY, ResponseCode.SYS_TEMP)
     failed(session, mechanism, decision.reason)
     return Reply(False, _TEXTS[decision.outcome], _CODES[decision.outcome], close=too_many(session))
+
+
+def broken(session: Session, mechanism: str, reason: str) -> Reply:
+    """The reply to an exchange that broke, and its event. Nobody's credentials were refused, so no [AUTH] (P44)."""
+    failed(session, mechanism, reason)
+    return Reply(False, "authentication exchange failed", close=too_many(session))
 
 
 def failed(session: Session, mechanism: str, reason: str) -> None:

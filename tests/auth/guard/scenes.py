@@ -17,7 +17,7 @@ def request(account: str, address: str, secret: object, when: float, *, known: b
             common: bool = True) -> GuardRequest:  # fmt: skip
     tag = zlib.crc32(f"{account}\0{secret}".encode()) & 0xFFFF
     shared = zlib.crc32(f"{secret}".encode()) & 0xFFFFFF if common else None
-    return GuardRequest(account, known, address, tag, "PLAIN", "s-1", when, shared, strong)
+    return GuardRequest(account, known, address, tag, "s-1", when, shared, strong)
 
 
 def user(number: int) -> str:

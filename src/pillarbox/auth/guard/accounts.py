@@ -54,7 +54,6 @@ class Pair(msgspec.Struct, array_like=True):
     tally: Tally = msgspec.field(default_factory=Tally)
     charged: float = 0.0
     evidence: float = 0.0
-    at: float = 0.0
 
 
 class Account(msgspec.Struct, array_like=True):
@@ -111,11 +110,7 @@ class Account(msgspec.Struct, array_like=True):
 
     def expose(self, tag: int, mass: float, when: float, window: float, most: int) -> bool:
         """Note a wrong secret from an unfamiliar place; False if it was tried before and adds nothing."""
-        before = len(self.tally.tags)
-        self.tally.prune(when, window)
-        if before:
-            # The share goes as its guesses do; which guess had which is not kept.
-            self.mass *= len(self.tally.tags) / before
+        self._prune(when, window)
         self.failed_at = when
         if not self.tally.add(tag, when, most):
             return False
@@ -125,11 +120,15 @@ class Account(msgspec.Struct, array_like=True):
 
     def exposed(self, when: float, window: float) -> tuple[int, float]:
         """How many different secrets were tried in the last window, and what share of users they would have hit."""
+        self._prune(when, window)
+        return len(self.tally.tags), self.mass
+
+    def _prune(self, when: float, window: float) -> None:
         before = len(self.tally.tags)
         self.tally.prune(when, window)
         if before:
+            # The share goes as its guesses do; which guess had which is not kept.
             self.mass *= len(self.tally.tags) / before
-        return len(self.tally.tags), self.mass
 
 
 def mass_of(height: int, rungs: int, rare: float, popular: float) -> float:

@@ -167,17 +167,10 @@ class GuardEngine:
         return not self.known.is_popular(request.common_tag)
 
     def _exhausted(self, request: GuardRequest, spot: Place, account: Account | None) -> Reason | None:
-        settings = self._settings
         pair = self._memory.pairs.get((request.account, spot.address))
-        if pair is not None and self._is_full(pair, request.when, settings.guesses_per_source):
+        if pair is not None and self._is_full(pair, request.when, self._settings.guesses_per_source):
             return Reason.PAIR
-        if account is None:
-            return None
-        if account.row >= settings.failures_in_a_row:
-            return Reason.HARD_STOP
-        count, mass = account.exposed(request.when, settings.window)
-        # Also one that was tried before: with 16 bits for a tag, every 65,536th guess looks like a given one.
-        return Reason.EXPOSED if count >= settings.guesses_per_account or mass >= settings.exposure else None
+        return None if account is None else self.known.refuses(account, request.when)
 
     def _is_full(self, pair: Pair, when: float, most: int) -> bool:
         pair.tally.prune(when, self._settings.window)

@@ -191,7 +191,7 @@ def status(known: Knowledge, when: float) -> Status:
         started=memory.started,
         learning=not known.has_learnt(when),
         blocked=sorted(blocked, key=lambda facts: facts.blocked_until or 0.0, reverse=True),
-        attacked=sorted(name for name in memory.accounts if _is_attacked(known, name, when)),
+        attacked=sorted(name for name, account in memory.accounts.items() if known.refuses(account, when) is not None),
         campaign=campaign.kind.value if campaign else "",
         campaign_since=campaign.since if campaign else None,
         campaign_target=campaign.target if campaign else "",
@@ -202,14 +202,6 @@ def status(known: Knowledge, when: float) -> Status:
         sources=len(memory.sources),
         accounts=len(memory.accounts),
         pairs=len(memory.pairs),
-    )
-
-
-def _is_attacked(known: Knowledge, name: str, when: float) -> bool:
-    settings, account = known.settings, known.memory.accounts[name]
-    count, mass = account.exposed(when, settings.window)
-    return (
-        account.row >= settings.failures_in_a_row or count >= settings.guesses_per_account or mass >= settings.exposure
     )
 
 

@@ -21,7 +21,6 @@ class GuardRequest(NamedTuple):
         known: whether there is such an account; None where that has not been looked up. `after` wants to know.
         address: the client's address, canonical text.
         secret_tag: a keyed 16-bit tag of account and secret together, or `UNSEEN`.
-        mechanism: "USER/PASS" or a SASL mechanism's name.
         session: the session's id, for events.
         when: UTC seconds.
         common_tag: a keyed 24-bit tag of the secret alone, by which the same secret tried on many accounts is
@@ -34,7 +33,6 @@ class GuardRequest(NamedTuple):
     known: bool | None
     address: str
     secret_tag: int
-    mechanism: str
     session: str
     when: float
     common_tag: int | None = None

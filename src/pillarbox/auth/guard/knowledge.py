@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from pillarbox.auth.guard.accounts import DAY, Account
 from pillarbox.auth.guard.blocks import factor_of
-from pillarbox.auth.guard.interface import GuardRequest
+from pillarbox.auth.guard.interface import GuardRequest, Reason
 from pillarbox.auth.guard.ladder import Ladder
 from pillarbox.auth.guard.memory import Chunk, Memory, chunks_of, take_chunk
 from pillarbox.auth.guard.places import Key, Place, address_of, network_around
@@ -68,6 +68,15 @@ class Knowledge:
         good = self.memory.good.get(network_around(key))
         credit = 0.0 if good is None else min(settings.credit_limit, good.now(when, settings.half_life))
         return settings.source_limit * factor_of(key, settings.network_factor) + credit
+
+    def refuses(self, account: Account, when: float) -> Reason | None:
+        """Why an account's unfamiliar addresses are refused; None if they are not."""
+        settings = self.settings
+        if account.row >= settings.failures_in_a_row:
+            return Reason.HARD_STOP
+        count, mass = account.exposed(when, settings.window)
+        # Also one that was tried before: with 16 bits for a tag, every 65,536th guess looks like a given one.
+        return Reason.EXPOSED if count >= settings.guesses_per_account or mass >= settings.exposure else None
 
     def is_popular(self, common_tag: int | None) -> bool:
         """Whether a secret is popular among failures; False where it is not seen."""

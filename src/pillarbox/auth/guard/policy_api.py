@@ -25,7 +25,7 @@ from pillarbox.auth.guard.engine import GuardEngine
 from pillarbox.auth.guard.interface import UNSEEN, GuardRequest
 from pillarbox.auth.guard.places import address_of, keys_of
 from pillarbox.auth.guard.state import Observation, What
-from pillarbox.auth.names import InvalidName, normalise
+from pillarbox.auth.names import canonical_or_typed
 from pillarbox.events import PolicyRefused, Sink
 
 _SHOWING = frozenset({"", "PLAIN", "LOGIN"})
@@ -206,15 +206,11 @@ class PolicyApi:
         tag = self._tag(account, told.pwhash) if told.pwhash and mechanism in _SHOWING else UNSEEN
         known = False if told.fail_type == _UNKNOWN_ACCOUNT else None
         return GuardRequest(
-            account, known, str(address), tag, mechanism or told.protocol, told.session_id, self._clock(),
-            strong=mechanism in _STRONG,
-        )  # fmt: skip
+            account, known, str(address), tag, told.session_id, self._clock(), strong=mechanism in _STRONG
+        )
 
     def _account(self, login: str) -> str:
-        try:
-            return normalise(login, self._default_domain)
-        except InvalidName:
-            return login
+        return canonical_or_typed(login, self._default_domain)
 
     def _tag(self, account: str, pwhash: str) -> int:
         text = f"{account}\0{pwhash}".encode("utf-8", "replace")

@@ -21,8 +21,8 @@ class Decayed(msgspec.Struct, array_like=True):
         # Below nothing for a clock that stepped back: the value stands as it is.
         return self.value if elapsed <= 0 else self.value * 2.0 ** (-elapsed / half_life)
 
-    def add(self, amount: float, when: float, half_life: float, *, least: float = 0.0) -> float:
-        """Add to it (or take from it, down to `least`), and return the new value."""
-        self.value = max(least, self.now(when, half_life) + amount)
+    def add(self, amount: float, when: float, half_life: float) -> float:
+        """Add to it (or take from it, down to 0), and return the new value."""
+        self.value = max(0.0, self.now(when, half_life) + amount)
         self.at = when
         return self.value
