@@ -77,7 +77,7 @@ def test_nothing_noted_writes_nothing(here: Here) -> None:
 
 def test_what_cannot_be_written_is_kept_for_the_next_time(here: Here) -> None:
     here.log.note_login("alice", None, NOW)
-    here.log.note_app_password(here.app_password, NOW, "192.0.2.1")
+    here.log.note_app_password(here.app_password, NOW, "192.0.2.1", "PLAIN, TLSv1.3")
     away = here.path.with_name("away")
     here.path.rename(away)
     with pytest.raises(AccountsMissing):

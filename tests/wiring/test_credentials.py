@@ -150,7 +150,7 @@ def test_uses_are_written(tmp_path: Path) -> None:
     used = app_passwords.lookup("anna", which.id)
     assert used is not None
     assert used.last_used is not None
-    assert (used.last_used >= begin, used.last_address) == (True, HOME)
+    assert (used.last_used >= begin, used.last_address, used.last_client) == (True, HOME, "USER/PASS, TLSv1.3")
     last_login = store.show("anna").last_login
     assert last_login is not None
     assert last_login >= begin - 3600

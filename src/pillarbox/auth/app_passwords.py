@@ -70,7 +70,8 @@ class AppPassword(NamedTuple):
         newer_than: it shows only mail that arrived later; None for all.
         minted: how its owner was known.
         last_used: to the minute; None for never.
-        last_address, last_client: where it was last used from, and by what program.
+        last_address: where it was last used from.
+        last_client: how the program logged in then, mechanism and TLS version: POP3 knows no names of programs.
     """
 
     id: str

@@ -268,7 +268,8 @@ class Pipeline:
             now = self._wall_clock()
             self._usage.note_login(credential.account, credential.last_login, now)
             if app is not None:
-                self._usage.note_app_password(app, now, attempt.origin.address)
+                way_in = f"{attempt.mechanism}, {attempt.origin.tls or 'cleartext'}"
+                self._usage.note_app_password(app, now, attempt.origin.address, way_in)
         read_only = credential.read_only or (app is not None and app.read_only)
         newer_than = app.newer_than if app is not None else None
         identity = mfa.identify(factors, shown.which)

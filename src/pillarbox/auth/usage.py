@@ -35,8 +35,8 @@ class UsageLog:
         if (last_login is None or now - last_login >= ACCOUNT_SECONDS) and len(self._accounts) < _MAX_NOTES:
             self._accounts[account] = now
 
-    def note_app_password(self, used: AppPassword, now: float, address: str, client: str = "") -> None:
-        """An app password let somebody in. `client` is the program, where it has said so."""
+    def note_app_password(self, used: AppPassword, now: float, address: str, client: str) -> None:
+        """An app password let somebody in. `client` is what is known of the program: POP3 asks none for its name."""
         client = client[:_MAX_CLIENT_CHARACTERS]
         if (
             used.last_used is not None

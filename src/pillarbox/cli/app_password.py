@@ -166,10 +166,12 @@ def _described(one: AppPassword, now: float) -> dict[str, str | bool | int | lis
 
 def _print_table(found: list[AppPassword], now: float) -> None:
     width = max(len("NAME"), *(len(one.name) for one in found))
-    typer.echo(f"{'ID':<8}  {'NAME':<{width}}  {'SCOPE':<9}  {'LAST USED':<20}  {'FROM':<15}  ENDS")
+    how = max(len("HOW"), *(len(one.last_client) for one in found))
+    typer.echo(f"{'ID':<8}  {'NAME':<{width}}  {'SCOPE':<9}  {'LAST USED':<20}  {'FROM':<15}  {'HOW':<{how}}  ENDS")
     for one in found:
         used = when_or_none(one.last_used) or "never"
         limits = [text for text in (when_or_none(one.expires), one.idle_days and f"{one.idle_days} idle days") if text]
         ends = one.ended(now) or " or ".join(limits) or "never"
         scope = "read-only" if one.read_only else "full"
-        typer.echo(f"{one.id:<8}  {one.name:<{width}}  {scope:<9}  {used:<20}  {one.last_address or '-':<15}  {ends}")
+        place = f"{one.last_address or '-':<15}  {one.last_client or '-':<{how}}"
+        typer.echo(f"{one.id:<8}  {one.name:<{width}}  {scope:<9}  {used:<20}  {place}  {ends}")
