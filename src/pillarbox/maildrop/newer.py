@@ -75,7 +75,7 @@ async def newer(whole: Maildrop, moment: float) -> NewerMaildrop:
     snapshot = await whole.list()
     received = snapshot.received
     indexes = [index for index, when in enumerate(received) if when > moment]
-    octets, unique_ids = snapshot.octets, snapshot.unique_ids
+    octets, unique_ids = snapshot.octets, list(snapshot.unique_ids)
     shown = [octets[index] for index in indexes]
     part = _Part(
         shown, [unique_ids[index] for index in indexes], [received[index] for index in indexes], len(shown), sum(shown)

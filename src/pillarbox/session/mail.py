@@ -103,7 +103,8 @@ async def uidl(session: Session, command: Command) -> Reply:
     if command.number:
         index = _index(session, command.number)
         return index if isinstance(index, Reply) else Reply(True, f"{command.number} {ids[index].decode('ascii')}")
-    return Reply(True, "unique-ids follow", body=_table(session, lambda i: b"%d %s\r\n" % (i + 1, ids[i])))
+    every = list(ids)
+    return Reply(True, "unique-ids follow", body=_table(session, lambda i: b"%d %s\r\n" % (i + 1, every[i])))
 
 
 async def retr(session: Session, command: Command) -> Reply:

@@ -37,6 +37,10 @@ def test_what_goes_in_comes_out(values: list[tuple[str, int, Facts, bytes]], imp
     for utf8 in (True, False):
         snapshot = IndexSnapshot(index, utf8=utf8)
         assert snapshot.total == sum(snapshot.octets)
+        ids = snapshot.unique_ids
+        assert list(ids) == [ids[at] for at in range(len(ids))] == ids[:] == [value[3] for value in values]
+        with pytest.raises(IndexError):
+            ids[len(ids)]
 
 
 def test_no_octet_can_be_changed_or_lost() -> None:

@@ -128,7 +128,7 @@ def test_the_lock_is_kept_until_the_update_has_ended(box: Box, monkeypatch: pyte
         await releasing
         assert await maildrop.commit({0, 1}) == 2  # the outcome can still be asked for
         again = await store.open(str(box.path), "s2")
-        assert (await again.list()).unique_ids == [names[2].encode()]
+        assert list((await again.list()).unique_ids) == [names[2].encode()]
         await again.release()
         await store.close()
 

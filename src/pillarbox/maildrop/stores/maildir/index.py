@@ -11,14 +11,15 @@ names and, only where they are not what the names say, the unique-ids, both sepa
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import struct
 import zlib
 from array import array
-from collections.abc import Collection, Mapping, MutableSequence, Sequence
+from collections.abc import Collection, Iterator, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from pillarbox.maildrop.maildrop import Facts
 from pillarbox.maildrop.stores.maildir.directory import INDEX_FILE, MISSING, UNTRUSTED, Stamp, base_name, delivery_order
@@ -32,6 +33,7 @@ _PREFIX = struct.Struct("=8sI")
 # order mark, imported, count, octets, surrogate octets, stamps of new and cur, length of the names and of the ids
 _HEADER = struct.Struct("=8sIIIQQQqqQQqqQQQQ")
 _NUMBER = struct.Struct("=Q")
+_FLAGS = b":2,"
 _WIDE = ("octets", "surrogate", "size", "header", "version")
 _TEMPORARY = INDEX_FILE + ".tmp"
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -187,12 +189,14 @@ class Index:
         """The unique-ids. A new list every time."""
         if not self.count:
             return []
-        names = self._name_octets()
-        if ids := self.raw[self._names + len(names) :]:
-            return ids.split(b"\0")
-        if b":2," not in names:
-            return names.split(b"\0")
-        return [name.partition(b":2,")[0] for name in names.split(b"\0")]
+        start, end, names = self.unique_id_octets()
+        ids = self.raw[start:end].split(b"\0")
+        return [name.partition(_FLAGS)[0] for name in ids] if names and self.raw.find(_FLAGS, start, end) >= 0 else ids
+
+    def unique_id_octets(self) -> tuple[int, int, bool]:
+        """Where in `raw` the unique-ids are, separated by NUL; and whether they are file names, which have flags."""
+        start = self._names + int(_HEADER.unpack_from(self.raw)[15])
+        return (start, len(self.raw), False) if start < len(self.raw) else (self._names, start, True)
 
     def rows(self) -> Rows:
         """A copy to be changed."""
@@ -233,16 +237,53 @@ class Index:
         return self.raw[self._names : self._names + length]
 
 
+class UniqueIds(Sequence[bytes]):
+    """The unique-ids of an index: one is read where it stands, all of them by iterating, with a new list every time."""
+
+    __slots__ = ("_ends", "_index", "_names", "_start")
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._start, _, self._names = index.unique_id_octets()
+        self._ends: array[int] | None = None
+
+    def __len__(self) -> int:
+        return self._index.count
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._index.unique_ids())
+
+    @overload
+    def __getitem__(self, at: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[bytes]: ...
+
+    def __getitem__(self, at: int | slice) -> bytes | list[bytes]:
+        if isinstance(at, slice):
+            return self._index.unique_ids()[at]
+        raw = self._index.raw
+        if self._ends is None:
+            _, end, _ = self._index.unique_id_octets()
+            # Once: whoever asks for one asks for more of them.
+            self._ends = array("Q", itertools.accumulate(len(one) + 1 for one in raw[self._start : end].split(b"\0")))
+        at = range(self._index.count)[at]
+        start = self._start + (self._ends[at - 1] if at else 0)
+        found = raw[start : self._start + self._ends[at] - 1]
+        return found.partition(_FLAGS)[0] if self._names else found
+
+
 class IndexSnapshot:
     """See `Snapshot`: the messages of an index, for a session with or without UTF8."""
 
-    __slots__ = ("_index", "_octets", "_utf8", "count", "total")
+    __slots__ = ("_index", "_octets", "_unique_ids", "_utf8", "count", "total")
 
     def __init__(self, index: Index, *, utf8: bool) -> None:
         self.count: int = index.count
         self.total: int = index.total if utf8 else index.surrogate_total
         self._index = index
         self._octets: memoryview | None = None
+        self._unique_ids = UniqueIds(index)
         self._utf8 = utf8
 
     @property
@@ -254,8 +295,8 @@ class IndexSnapshot:
 
     @property
     def unique_ids(self) -> Sequence[bytes]:
-        """See `Snapshot.unique_ids`. A new list every time: keep it while it is needed."""
-        return self._index.unique_ids()
+        """See `Snapshot.unique_ids`."""
+        return self._unique_ids
 
     @property
     def received(self) -> Sequence[float]:
