@@ -18,8 +18,8 @@ from rich.text import Text
 
 from pillarbox.cli import samples
 from pillarbox.cli.quickstart import ACCOUNT, Place, card
-from pillarbox.config import parse
 from pillarbox.config.describe import reference
+from pillarbox.config.load import parse
 from pillarbox.fetch.schema import FetchFile
 from pillarbox.wire.states import TABLE, Shape, diagram
 

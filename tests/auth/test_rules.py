@@ -6,7 +6,8 @@ from pillarbox.auth.accounts import StoredAccount
 from pillarbox.auth.mfa import Policy
 from pillarbox.auth.rules import Rules, rules_from
 from pillarbox.auth.sources import Credential
-from pillarbox.config import Settings, parse
+from pillarbox.config.load import parse
+from pillarbox.config.schema import Settings
 
 
 def settings(text: str) -> Settings:

@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pillarbox.cli import config
-from pillarbox.config import describe, parse
+from pillarbox.config import describe
+from pillarbox.config.load import parse
 
 BAD = """\
 [server]

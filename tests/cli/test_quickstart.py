@@ -17,7 +17,7 @@ from tests.cli.program import PROGRAM, Quickstart, run, started
 
 from pillarbox.cli import quickstart
 from pillarbox.cli.quickstart import ACCOUNT, Place, card, first_password, prepare
-from pillarbox.config import load
+from pillarbox.config.load import load
 
 NOW = datetime.datetime.now(datetime.UTC)
 

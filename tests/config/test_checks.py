@@ -7,7 +7,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pillarbox.config import ConfigError, Settings, check_files, parse, warnings
+from pillarbox.config import ConfigError
+from pillarbox.config.checks import check_files, warnings
+from pillarbox.config.load import parse
+from pillarbox.config.schema import Settings
 
 TODAY = datetime.date(2027, 1, 1)
 PEM, PKCS8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8

@@ -2,8 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from pillarbox.config import ConfigError, Settings, describe, load, parse
+from pillarbox.config import ConfigError, describe
 from pillarbox.config.keys import settings_by_key
+from pillarbox.config.load import load, parse
+from pillarbox.config.schema import Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,7 +60,7 @@ def test_defaults_are_marked_and_choices_are_not() -> None:
 
 def test_every_setting_is_shown() -> None:
     shown = describe.show(parse(FULL))
-    for setting in settings_by_key().values():
+    for setting in settings_by_key(Settings).values():
         assert setting.section or f"{setting.key.rpartition('.')[2]} = " in shown
 
 
@@ -72,7 +74,7 @@ def test_explaining_a_setting_tells_type_default_doc_and_example() -> None:
 
 
 def test_every_key_can_be_explained_as_it_stands_in_the_file_and_in_problems() -> None:
-    for key in settings_by_key():
+    for key in settings_by_key(Settings):
         assert describe.explain(key)
     assert describe.explain("listener[2].port") == describe.explain("listener.port")
     assert describe.explain('domains."example.org".maildir') == describe.explain("domains.*.maildir")
@@ -103,7 +105,7 @@ def test_the_committed_reference_page_is_what_the_schema_says() -> None:
 
 def test_the_reference_has_every_setting_and_tables_that_hold_together() -> None:
     page = describe.reference()
-    for setting in settings_by_key().values():
+    for setting in settings_by_key(Settings).values():
         assert setting.section or f"| `{setting.key.rpartition('.')[2]}` |" in page
     for line in page.splitlines():
         if line.startswith("| `"):

@@ -15,19 +15,19 @@ def wrong_names(section: type[Section], table: dict[str, object]) -> set[str | i
 
 
 def test_every_setting_has_a_sentence_of_doc_and_says_what_it_must_be() -> None:
-    for setting in settings_by_key().values():
+    for setting in settings_by_key(Settings).values():
         assert setting.doc.rstrip().endswith("."), setting.key
         assert setting.doc[0].isupper() or setting.doc[0] == '"', setting.key
         assert setting.kind, setting.key
 
 
 def test_every_plain_setting_has_an_example_that_passes_its_own_check() -> None:
-    for setting in settings_by_key().values():
+    for setting in settings_by_key(Settings).values():
         if setting.section:
             continue
         assert setting.example is not None, setting.key
         *table, name = setting.key.split(".")
-        parent = settings_by_key()[".".join(part for part in table if part != "*")].section
+        parent = settings_by_key(Settings)[".".join(part for part in table if part != "*")].section
         assert parent is not None
         assert name not in wrong_names(parent, {name: setting.example}), setting.key
 
@@ -37,14 +37,14 @@ def test_every_default_passes_its_own_check() -> None:
 
 
 def test_seconds_are_named_in_every_time_limit() -> None:
-    for key, setting in settings_by_key().items():
+    for key, setting in settings_by_key(Settings).items():
         if key.startswith("timeouts."):
             assert "Seconds" in setting.doc
 
 
 def test_a_path_finds_the_setting_or_what_is_around_it() -> None:
     def key(*path: str | int) -> str:
-        found = find(path)
+        found = find(path, Settings)
         return found.key if found else ""
 
     assert key("listener", 3, "port") == "listener.port"
@@ -56,8 +56,8 @@ def test_a_path_finds_the_setting_or_what_is_around_it() -> None:
 
 
 def test_the_names_of_a_table() -> None:
-    assert "server" in names_at(())
-    assert "port" in names_at(("listener", 0))
-    assert names_at(("domains", "example.org"))[:2] == ["maildir", "mfa"]
-    assert names_at(("domains",)) == []
-    assert names_at(("nonsense",)) == []
+    assert "server" in names_at((), Settings)
+    assert "port" in names_at(("listener", 0), Settings)
+    assert names_at(("domains", "example.org"), Settings)[:2] == ["maildir", "mfa"]
+    assert names_at(("domains",), Settings) == []
+    assert names_at(("nonsense",), Settings) == []

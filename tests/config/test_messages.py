@@ -2,7 +2,8 @@ import datetime
 
 import pytest
 
-from pillarbox.config import ConfigError, parse
+from pillarbox.config import ConfigError
+from pillarbox.config.load import parse
 from pillarbox.config.messages import found_words, from_toml
 
 SYNTAX = {

@@ -3,8 +3,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from pillarbox.config import Auth, Domain, Server, Settings, parse
+from pillarbox.config.load import parse
 from pillarbox.config.problem import ConfigError
+from pillarbox.config.schema import Settings
+from pillarbox.config.schema_mail import Auth, Domain
+from pillarbox.config.schema_server import Server
 
 TLS = '[tls]\ncertificate = "/c.pem"\nkey = "/k.pem"\n'
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from pillarbox.config import ConfigError, Settings, parse
+from pillarbox.config import ConfigError
+from pillarbox.config.load import parse
+from pillarbox.config.schema import Settings
 
 BASE = '[tls]\ncertificate = "/c"\nkey = "/k"\n'
 

@@ -2,8 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from pillarbox.config import ConfigError, Guard, Server, Settings, parse
+from pillarbox.config import ConfigError
 from pillarbox.config.keys import settings_by_key
+from pillarbox.config.load import parse
+from pillarbox.config.schema import Settings
+from pillarbox.config.schema_guard import Guard
+from pillarbox.config.schema_server import Server
 
 TLS = '[tls]\ncertificate = "/c.pem"\nkey = "/k.pem"\n'
 
@@ -37,6 +41,6 @@ def test_slips_are_explained(line: str, words: str) -> None:
 
 
 def test_every_setting_gives_its_reason() -> None:
-    for key, setting in settings_by_key().items():
+    for key, setting in settings_by_key(Settings).items():
         if key.startswith("guard."):
             assert len(setting.doc) > 50, key

@@ -3,7 +3,10 @@ import ipaddress
 
 import pytest
 
-from pillarbox.config import ConfigError, Listener, Settings, parse
+from pillarbox.config import ConfigError
+from pillarbox.config.load import parse
+from pillarbox.config.schema import Settings
+from pillarbox.config.schema_listener import Listener
 
 TLS = '[tls]\ncertificate = "/c.pem"\nkey = "/k.pem"\n'
 EXCEPTION = """

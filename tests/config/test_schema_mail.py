@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from pillarbox.config import Auth, Maildir, PasswdFile
+from pillarbox.config.schema_mail import Auth, Maildir, PasswdFile
 
 
 @pytest.mark.parametrize(("memory", "passes"), [(19_456, 2), (47_104, 1), (12_288, 3), (7_168, 5), (65_536, 3)])

@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from pillarbox.config import ConfigError, parse
+from pillarbox.config import ConfigError
+from pillarbox.config.load import parse
 from pillarbox.config.schema_policy_api import NAME, PORT, PolicyApi
 
 

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from pillarbox.config import Limits, Log, Server, Timeouts
+from pillarbox.config.schema_server import Limits, Log, Server, Timeouts
 
 
 def test_the_idle_limit_is_never_below_what_the_rfc_promises() -> None:

@@ -17,7 +17,9 @@ from pillarbox.auth.app_passwords import SCRAM_ITERATIONS, AppPasswordStore, Gra
 from pillarbox.auth.attempt import Accepted, Attempt, Decision, Origin, Outcome, Password, Refused, Salt, Token
 from pillarbox.auth.guard.interface import Reason
 from pillarbox.auth.passwords import Hasher
-from pillarbox.config import ConfigError, Settings, parse
+from pillarbox.config import ConfigError
+from pillarbox.config.load import parse
+from pillarbox.config.schema import Settings
 from pillarbox.events import MemorySink, Secret, Warned
 from pillarbox.wiring.credentials import (
     Authentication,

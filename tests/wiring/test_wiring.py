@@ -16,7 +16,8 @@ import pytest
 
 from pillarbox import __version__, wiring
 from pillarbox.auth.attempt import Accepted, Attempt, Decision, Origin, Outcome, Password, Refused
-from pillarbox.config import Settings, parse
+from pillarbox.config.load import parse
+from pillarbox.config.schema import Settings
 from pillarbox.events import MemorySink, Reloaded, Secret, Warned
 from pillarbox.server.gate import GateMemory
 from pillarbox.server.listeners import WorkerSocket

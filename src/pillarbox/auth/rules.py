@@ -14,7 +14,7 @@ from pillarbox.auth.mfa import Policy
 if TYPE_CHECKING:
     from pillarbox.auth.accounts import StoredAccount
     from pillarbox.auth.sources import Credential
-    from pillarbox.config import Settings
+    from pillarbox.config.schema import Settings
 
 T = TypeVar("T")
 

@@ -10,11 +10,15 @@ import dataclasses
 import datetime
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from pillarbox.config import ConfigError, Problem, Settings, check_files, load, warnings
+from pillarbox.cli.telling import fail_with, print_problems
+from pillarbox.config import ConfigError, Problem
+from pillarbox.config.checks import check_files, warnings
+from pillarbox.config.load import load
+from pillarbox.config.schema import Settings
 from pillarbox.watch.clean import clean
 
 LOCAL_FILE = Path("pillarbox.toml")
@@ -49,27 +53,12 @@ def load_or_exit(path: Path | None) -> Settings:
     try:
         return load(find_config(path))
     except ConfigError as error:
-        fail(error.problems)
-
-
-def fail(problems: list[Problem]) -> NoReturn:
-    """Print the problems to stderr and end the command with exit code 1."""
-    _print(problems, "error", typer.colors.RED)
-    count = len(problems)
-    typer.secho(f"{count} problem{'' if count == 1 else 's'} found; nothing was changed.", err=True)
-    raise typer.Exit(1)
+        fail_with(error.problems)
 
 
 def print_warnings(problems: Iterable[Problem]) -> None:
     """Print warnings to stderr."""
-    _print(problems, "warning", typer.colors.YELLOW)
-
-
-def _print(problems: Iterable[Problem], word: str, colour: str) -> None:
-    for problem in problems:
-        label = typer.style(f"{word}:", fg=colour, bold=True)
-        first, *rest = (clean(line) for line in str(problem).split("\n"))
-        typer.echo("\n".join([f"{label} {first}", *rest]), err=True)
+    print_problems(problems, "warning", typer.colors.YELLOW)
 
 
 @app.command()
@@ -81,7 +70,7 @@ def check(config: config_option = None) -> None:
 
     problems = [*check_files(settings), *wiring.problems(settings)]
     if problems:
-        fail(_in_file(problems, path))
+        fail_with(_in_file(problems, path))
     remarks = [*warnings(settings, datetime.datetime.now(datetime.UTC).date()), *wiring.reminders(settings)]
     print_warnings(_in_file(remarks, path))
     typer.echo(f"{clean(str(path))}: the configuration is fine.")
@@ -108,7 +97,7 @@ def explain(
     try:
         typer.echo(describe.explain(key), nl=False)
     except ConfigError as error:
-        fail(error.problems)
+        fail_with(error.problems)
 
 
 @app.command()

@@ -23,7 +23,7 @@ from pillarbox.cli.fetch_add_ask import ISPDB, Asker, Kind, Provider, absolute, 
 from pillarbox.cli.fetch_add_password import Kept, password_place
 from pillarbox.cli.fetch_login import Way, WayOption, get_tokens
 from pillarbox.cli.fetch_place import ConfigOption, fail, find_config, messages, octets, read_file
-from pillarbox.cli.telling import WRONG_USE, note
+from pillarbox.cli.telling import WRONG_USE, fail_with, note
 from pillarbox.watch.clean import clean
 
 if TYPE_CHECKING:
@@ -207,7 +207,6 @@ def _write(ask: Asker, place: Path, name: str, account: Account, kept: Kept | No
 
 def _built(before: str, name: str, table: str, place: Path) -> FetchAccount:
     """The account as the file would have it. Ends the command with its problems."""
-    from pillarbox.cli.config import fail as fail_with
     from pillarbox.config import ConfigError, Problem
     from pillarbox.config.toml import inline
     from pillarbox.fetch import accounts_file

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pillarbox.cli.config import fail as fail_with
 from pillarbox.cli.fetch_place import ConfigOption, find_config, load_or_exit, messages, octets, read_file
+from pillarbox.cli.telling import fail_with
 from pillarbox.config import Problem
 from pillarbox.watch.clean import clean
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from pillarbox.cli.telling import FAILED, WRONG_USE, plural
+from pillarbox.cli.telling import FAILED, WRONG_USE, fail_with, plural
 from pillarbox.watch.clean import clean
 
 if TYPE_CHECKING:
@@ -56,7 +56,6 @@ def find_config(path: Path | None) -> Path:
 
 def load_or_exit(path: Path | None) -> Fetcher:
     """The accounts of `find_config(path)`; on problems prints all of them and ends the command."""
-    from pillarbox.cli.config import fail as fail_with
     from pillarbox.config import ConfigError
     from pillarbox.fetch import accounts_file
 
@@ -68,7 +67,6 @@ def load_or_exit(path: Path | None) -> Fetcher:
 
 def read_file(path: Path) -> FetchFile:
     """The file as it stands. Ends the command with its problems."""
-    from pillarbox.cli.config import fail as fail_with
     from pillarbox.config import ConfigError
     from pillarbox.fetch import accounts_file
 

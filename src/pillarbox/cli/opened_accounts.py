@@ -37,7 +37,7 @@ from pillarbox.cli.telling import when
 
 if TYPE_CHECKING:
     from pillarbox.auth.passwords import Hasher
-    from pillarbox.config import Settings
+    from pillarbox.config.schema import Settings
 
 REFUSED = 1
 UNAVAILABLE = 3

@@ -26,8 +26,10 @@ from cryptography import x509
 
 from pillarbox.auth.accounts import AccountsUnavailable
 from pillarbox.cli import samples, serve
-from pillarbox.cli.config import fail, load_or_exit
-from pillarbox.config import Problem, Settings
+from pillarbox.cli.config import load_or_exit
+from pillarbox.cli.telling import fail_with
+from pillarbox.config import Problem
+from pillarbox.config.schema import Settings
 from pillarbox.config.toml import quoted
 from pillarbox.files import write_whole
 from pillarbox.server.certificates import EXPIRY_NOTICE, make_self_signed
@@ -265,7 +267,7 @@ def command(
             _refuse_moved(place, settings)
             text = card(place, settings, first_password(place, settings))
         except AccountsUnavailable as error:
-            fail([Problem("", error.reason, _OTHERWISE)])
+            fail_with([Problem("", error.reason, _OTHERWISE)])
         raise typer.Exit(serve.run(place.config, lambda: typer.echo(text)))
 
 
@@ -277,7 +279,7 @@ def _refuse_unsuitable(place: Place) -> None:
     name = str(place.directory)
     if not name.isprintable() or set(name) & set("{}"):
         what = "its name holds a control character or a brace, which a configuration cannot name"
-        fail([Problem("", what, _OTHERWISE, name)])
+        fail_with([Problem("", what, _OTHERWISE, name)])
     try:
         with place.config.open(encoding="utf-8", errors="replace") as file:
             ours = file.readline().startswith(_MARK)
@@ -285,7 +287,7 @@ def _refuse_unsuitable(place: Place) -> None:
         return
     if not ours:
         what = "this configuration was not made by quickstart"
-        fail([Problem("", what, f"start it with: pillarbox serve --config {place.config}", name)])
+        fail_with([Problem("", what, f"start it with: pillarbox serve --config {place.config}", name)])
 
 
 def _refuse_moved(place: Place, settings: Settings) -> None:
@@ -293,7 +295,7 @@ def _refuse_moved(place: Place, settings: Settings) -> None:
     if settings.server.state_directory != place.directory:
         what = f"it was made in {settings.server.state_directory}, and still names that place"
         instead = "correct the paths in it; or remove it, and a start makes it anew, with a new password"
-        fail([Problem("server.state_directory", what, instead, str(place.config))])
+        fail_with([Problem("server.state_directory", what, instead, str(place.config))])
 
 
 @contextlib.contextmanager
@@ -307,5 +309,5 @@ def _alone(place: Place) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             what = "a server is running from this directory already"
-            fail([Problem("", what, f"stop it first, or {_OTHERWISE}", str(place.directory))])
+            fail_with([Problem("", what, f"stop it first, or {_OTHERWISE}", str(place.directory))])
         yield

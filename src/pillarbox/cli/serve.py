@@ -17,8 +17,11 @@ from pathlib import Path
 import typer
 
 from pillarbox import __version__, wiring
-from pillarbox.cli.config import config_option, fail, find_config, load_or_exit, print_warnings
-from pillarbox.config import ConfigError, Problem, Settings, load
+from pillarbox.cli.config import config_option, find_config, load_or_exit, print_warnings
+from pillarbox.cli.telling import fail_with
+from pillarbox.config import ConfigError, Problem
+from pillarbox.config.load import load
+from pillarbox.config.schema import Settings
 from pillarbox.events import Event, ServerStarted
 from pillarbox.server.process import WorkerStart
 from pillarbox.server.supervisor import Supervisor, World
@@ -67,12 +70,12 @@ def run(path: Path | None, started: Callable[[], None] | None = None) -> int:
     """Serve by a configuration file; `started` is called once all workers answer. Returns the exit status."""
     settings = load_or_exit(path)
     if problems := wiring.problems(settings):
-        fail(_in_file(problems, path))
+        fail_with(_in_file(problems, path))
     print_warnings(_in_file(wiring.reminders(settings), path))
     try:
         log = Log(settings, started)
     except OSError as error:
-        fail([_unwritable(settings, error)])
+        fail_with([_unwritable(settings, error)])
     first = True
     on_terminal = _on_terminal()
 
@@ -105,7 +108,7 @@ def run(path: Path | None, started: Callable[[], None] | None = None) -> int:
     try:
         return Supervisor(world).run()
     except ConfigError as error:
-        fail(_in_file(error.problems, path))
+        fail_with(_in_file(error.problems, path))
 
 
 def _in_file(problems: Iterable[Problem], path: Path | None) -> list[Problem]:

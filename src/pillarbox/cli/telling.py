@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from pillarbox.watch.clean import clean
+
+if TYPE_CHECKING:
+    from pillarbox.config import Problem
 
 FAILED = 1
 WRONG_USE = 2
@@ -28,6 +32,22 @@ def fail(text: str, code: int = FAILED) -> NoReturn:
     """Say what went wrong, and end."""
     typer.echo(f"error: {clean(text)}", err=True)
     raise typer.Exit(code)
+
+
+def fail_with(problems: Sequence[Problem]) -> NoReturn:
+    """Print the problems to stderr and end the command with exit code 1."""
+    print_problems(problems, "error", typer.colors.RED)
+    count = len(problems)
+    typer.secho(f"{count} problem{'' if count == 1 else 's'} found; nothing was changed.", err=True)
+    raise typer.Exit(1)
+
+
+def print_problems(problems: Iterable[Problem], word: str, colour: str) -> None:
+    """Print what is wrong with a configuration, each behind a word in a colour."""
+    for problem in problems:
+        label = typer.style(f"{word}:", fg=colour, bold=True)
+        first, *rest = (clean(line) for line in str(problem).split("\n"))
+        typer.echo("\n".join([f"{label} {first}", *rest]), err=True)
 
 
 def plural(number: int, name: str) -> str:

@@ -34,8 +34,8 @@ def explain(key: str) -> str:
         ConfigError: there is no such key; the problem names near ones.
     """
     if not key.strip():
-        return "\n".join(_listed(settings_by_key()[name] for name in Settings.model_fields)) + "\n"
-    setting = settings_by_key().get(_schema_key(key))
+        return "\n".join(_listed(settings_by_key(Settings)[name] for name in Settings.model_fields)) + "\n"
+    setting = settings_by_key(Settings).get(_schema_key(key))
     if setting is None:
         raise ConfigError([Problem(key, "there is no such setting", _near(key))])
     return "\n".join(_section_text(setting) if setting.section else _setting_text(setting)) + "\n"
@@ -46,13 +46,13 @@ def _schema_key(key: str) -> str:
     name, _, rest = key.strip().partition(".")
     if name == "domains" and rest:
         last = rest.rpartition(".")[2]
-        known = f"domains.{ANY_NAME}.{last}" in settings_by_key()
+        known = f"domains.{ANY_NAME}.{last}" in settings_by_key(Settings)
         return f"domains.{ANY_NAME}.{last}" if known and rest != ANY_NAME else "domains"
     return ".".join(part.partition("[")[0] for part in key.strip().split("."))
 
 
 def _near(key: str) -> str:
-    keys = list(settings_by_key())
+    keys = list(settings_by_key(Settings))
     last = key.rpartition(".")[2]
     near = difflib.get_close_matches(key, keys, 3, 0.6)
     near += [one for one in keys if one.rpartition(".")[2] == last and one not in near]

@@ -16,7 +16,6 @@ from pydantic.fields import FieldInfo
 
 from pillarbox.config.fields import Section, whole
 from pillarbox.config.problem import Path
-from pillarbox.config.schema import Settings
 
 ANY_NAME = "*"
 """Stands in a key for a name that the administrator chooses, such as a domain."""
@@ -108,12 +107,12 @@ def _walk(model: type[Section], prefix: str) -> typing.Iterator[Setting]:
 
 
 @functools.cache
-def settings_by_key(root: type[Section] = Settings) -> types.MappingProxyType[str, Setting]:
+def settings_by_key(root: type[Section]) -> types.MappingProxyType[str, Setting]:
     """Every setting and section by its key, in the schema's order."""
     return types.MappingProxyType({found.key: found for found in _walk(root, "")})
 
 
-def find(path: Path, root: type[Section] = Settings) -> Setting | None:
+def find(path: Path, root: type[Section]) -> Setting | None:
     """The setting that stands at `path`, or the innermost one around it; None for what no setting is around.
 
     A path may go deeper than the schema, into the elements of a list.
@@ -130,7 +129,7 @@ def find(path: Path, root: type[Section] = Settings) -> Setting | None:
     return found
 
 
-def names_at(path: Path, root: type[Section] = Settings) -> list[str]:
+def names_at(path: Path, root: type[Section]) -> list[str]:
     """The keys that a file may have in the table at `path`; none where a table's names are free."""
     if not path:
         return list(root.model_fields)

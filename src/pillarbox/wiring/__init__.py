@@ -24,7 +24,8 @@ import uvloop
 
 from pillarbox import __version__
 from pillarbox.auth.guard import policy_key
-from pillarbox.config import ConfigError, Problem, Settings
+from pillarbox.config import ConfigError, Problem
+from pillarbox.config.schema import Settings
 from pillarbox.events import Event, Level, NullSink, Sink, internal_error
 from pillarbox.maildrop.stores.maildir import MaildirStore
 from pillarbox.maildrop.stores.maildir import Source as IdSource

@@ -33,7 +33,9 @@ from pillarbox.auth.rules import rules_from
 from pillarbox.auth.sources import AccountsSource, Source
 from pillarbox.auth.totp import TotpStore
 from pillarbox.auth.usage import UsageLog
-from pillarbox.config import Auth, ConfigError, Problem, Settings
+from pillarbox.config import ConfigError, Problem
+from pillarbox.config.schema import Settings
+from pillarbox.config.schema_mail import Auth
 from pillarbox.events import Event, Secret, Sink, Warned
 
 if TYPE_CHECKING:
