@@ -61,6 +61,19 @@ def test_a_message_passes_all_steps(journal: Journal) -> None:
     assert journal.pending() == 0
 
 
+def test_a_batch_may_have_any_number_of_messages(journal: Journal) -> None:
+    keys = [b"%d" % number for number in range(1001)]
+    for _ in range(2):  # the second time after a crash
+        journal.staged([intent(key) for key in keys], range(1001))
+    assert [one.key for one in journal.intents()] == sorted(keys)
+    journal.delivered([(key, f"at {key.decode()}") for key in keys], None)
+    assert {key: (one.state, one.size, one.delivered) for key, one in journal.known().items()} == {
+        key: (State.DELIVERED, number, True) for number, key in enumerate(keys)
+    }
+    journal.staged([], [])
+    journal.delivered([], None)
+
+
 def test_every_step_survives_being_closed(tmp_path: Path, clock: Clock) -> None:
     steps: list[Callable[[Journal], object]] = [
         lambda j: j.listed([(b"a", 10)]),

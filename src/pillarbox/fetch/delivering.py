@@ -20,7 +20,7 @@ from pillarbox.fetch.journal import Journal
 from pillarbox.fetch.quarantine import Quarantine
 from pillarbox.fetch.records import Intent, Why
 from pillarbox.fetch.settings import FetchAccount, Step, StepSink
-from pillarbox.fetch.staging import Part, is_whole, remove
+from pillarbox.fetch.staging import Part, clear, is_whole, remove
 
 _REPORT = b"\0report"
 """Added to the key for the name of what is delivered in place of a message, so that it is not taken for the message."""
@@ -107,8 +107,7 @@ class Delivering:
         bad = [result for result in results if isinstance(result, Failed)]
         outcomes = [_outcome(result.staged, items, delivered=True) for result in good]
         outcomes += [self._failed(result, items) for result in bad]
-        for staged in batch:
-            remove(staged.path)
+        clear(self._staging, [staged.path.name for staged in batch])
         self._step(Step.CLEARED)
         if bad and not good and all(result.temporary for result in bad):
             raise DestinationError(bad[0].reason, temporary=True)

@@ -11,6 +11,7 @@ Elsewhere: the file, its lock and schema (`journal_file`); what follows from the
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sqlite3
 import threading
@@ -30,6 +31,9 @@ DAY = 86_400.0
 
 KEPT_DAYS = 30
 """Days for which a message that is no longer on the server is remembered, at least: servers do restore backups."""
+
+_ROWS = 250
+"""Of a statement: with 12 values each far below the 32,766 that SQLite takes (3.32 and later)."""
 
 _GONE_WITH = "state = 5, changed_at = ?"
 # What a message that comes back was: delivered, or not. Only a delivered one has an id in its destination.
@@ -186,13 +190,15 @@ class Journal:
             for i, size in zip(intents, sizes, strict=True)
         ]  # fmt: skip
         with self._transaction() as database:
-            database.executemany(
+            _at_once(
+                database,
                 "INSERT INTO message (key, state, size, octets, sha256, headers, file, stored, line_ends, received,"
-                " why, seen_at, changed_at) VALUES (?, 2, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " why, seen_at, changed_at) VALUES {}"
                 " ON CONFLICT (key) DO UPDATE SET state = 2, octets = excluded.octets, sha256 = excluded.sha256,"
                 " size = excluded.size, headers = excluded.headers, file = excluded.file, stored = excluded.stored,"
                 " line_ends = excluded.line_ends, received = excluded.received, why = excluded.why,"
                 " changed_at = excluded.changed_at",
+                "(?, 2, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
 
@@ -208,11 +214,14 @@ class Journal:
         due = None if delete_after is None else now + delete_after
         state = State.PENDING if delete_after == 0 else State.DELIVERED
         with self._transaction() as database:
-            database.executemany(
-                "UPDATE message SET state = CASE why WHEN 0 THEN ? ELSE 6 END,"
-                " destination = CASE why WHEN 0 THEN ? END, delete_at = CASE why WHEN 0 THEN ? END,"
-                " file = NULL, reason = '', changed_at = ? WHERE key = ?",
-                [(int(state), id_, due, now, key) for key, id_ in ids],
+            _at_once(
+                database,
+                "WITH safe (key, id, state, due, now) AS (VALUES {})"
+                " UPDATE message SET state = CASE why WHEN 0 THEN safe.state ELSE 6 END,"
+                " destination = CASE why WHEN 0 THEN safe.id END, delete_at = CASE why WHEN 0 THEN safe.due END,"
+                " file = NULL, reason = '', changed_at = safe.now FROM safe WHERE message.key = safe.key",
+                "(?, ?, ?, ?, ?)",
+                [(key, id_, int(state), due, now) for key, id_ in ids],
             )
 
     def put_back(self, keys: Iterable[bytes]) -> None:
@@ -375,3 +384,14 @@ class Journal:
     def _check_open(self) -> None:
         if self._lock is None:
             raise JournalError(f"{self.path}: the journal is closed", temporary=False)
+
+
+def _at_once(database: sqlite3.Connection, statement: str, row: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """As `executemany`, with many rows in each statement: at `{}`, as `row` has them.
+
+    A statement lets go of the interpreter, and the thread that receives takes it, for milliseconds.
+    """
+    for start in range(0, len(rows), _ROWS):
+        some = rows[start : start + _ROWS]
+        values = list(itertools.chain.from_iterable(some))
+        database.execute(statement.format(", ".join([row] * len(some))), values)

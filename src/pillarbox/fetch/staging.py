@@ -213,6 +213,14 @@ def remove(path: Path) -> None:
         os.unlink(path)
 
 
+def clear(directory: Path, names: Sequence[str]) -> None:
+    """Remove those of these staged files that are still there. Most destinations have taken them."""
+    # One look at the directory: to try each would hold up whoever writes the next messages into it.
+    with contextlib.suppress(OSError):
+        for name in set(names).intersection(os.listdir(directory)):
+            remove(directory / name)
+
+
 def is_whole(path: Path, content: Content, stored: int, line_ends: LineEnds) -> bool:
     """Whether a staged file is there and holds the message that was received, octet by octet."""
     try:
