@@ -260,3 +260,11 @@ def test_the_guard_refuses_guesses_serves_app_passwords_and_survives_a_restart()
         assert tried(attacker, text).startswith(b"+OK")
         assert tried(elsewhere, PASSWORD).startswith(b"+OK")
         there.accounts.close()
+
+
+def test_an_own_password_works_for_a_client_that_tries_scram_first(here: Installation) -> None:
+    """However often: an owner is not locked out by what cannot be a guess."""
+    for _ in range(60):
+        with here.client("127.0.9.1") as client:
+            assert client.auth(scram("roamer", PASSWORD, client.tls)).startswith(b"-ERR [AUTH]")
+            assert client.auth(PlainClient("roamer", Secret(PASSWORD))).startswith(b"+OK")

@@ -135,6 +135,37 @@ def test_what_cannot_be_guessed_is_never_refused() -> None:
     assert scene.engine.before(strong).lane is Lane.FAMILIAR
 
 
+@pytest.mark.parametrize("at", [home(1), "200.1.1.1"])
+def test_a_client_that_tries_scram_first_uses_up_none_of_its_owners_guesses(at: str) -> None:
+    """Each failed proof is another one: two days of polls must be no two days of guesses."""
+    scene = Scene()
+    start = scene.settle(30)
+    for poll in range(2 * 288):
+        when = start + poll * 300
+        proof = request(user(1), at, "", when, strong=True, common=False)._replace(secret_tag=UNSEEN)
+        assert scene.attempt(proof).refuse is None
+        assert scene.attempt(request(user(1), at, "own", when + 1), right=True).refuse is None
+    assert not scene.sink.events
+
+
+def test_guesses_are_counted_behind_any_number_of_proofs_that_are_none() -> None:
+    scene = Scene()
+    start = scene.settle(30)
+    for _ in range(100):
+        scene.attempt(request(user(1), "9.9.9.9", "", start, strong=True, common=False)._replace(secret_tag=UNSEEN))
+    verdicts = [scene.attempt(request(user(1), "9.9.9.9", guess, start + 1)) for guess in range(30)]
+    assert sum(verdict.refuse is None for verdict in verdicts) <= scene.settings.guesses_per_source
+
+
+def test_the_right_secret_works_at_home_behind_any_number_of_wrong_ones() -> None:
+    scene = Scene()
+    start = scene.settle(30)
+    for guess in range(200):
+        scene.attempt(request(user(1), home(1), guess, start))
+    assert scene.attempt(request(user(1), home(1), "another", start + 1)).refuse is Reason.PAIR
+    assert scene.attempt(request(user(1), home(1), "own", start + 1), right=True).refuse is None
+
+
 def test_in_its_first_day_the_guard_only_marks_campaigns() -> None:
     scene = Scene()
     for turn in range(300):

@@ -19,8 +19,16 @@ FUTURE = 300.0
 """Seconds a stored time may be ahead: more means that the clock was set back, and the entry is dropped."""
 
 
+_STRONG = 1 << 48
+"""Added to the tag of what cannot be guessed."""
+
+
 class Tally(msgspec.Struct, array_like=True):
-    """The different wrong secrets of the last window: for each tag when it was first seen (UTC seconds)."""
+    """The different wrong secrets of the last window: for each tag when it was first seen (UTC seconds).
+
+    Those that cannot be guessed are told apart: they are no guesses, so that a client which tries SCRAM before the
+    password that is right uses up none of its owner's.
+    """
 
     tags: dict[int, float] = {}
     unseen: int = 0  # gives a tag of its own to each proof that shows no secret
@@ -32,13 +40,27 @@ class Tally(msgspec.Struct, array_like=True):
         if tags and (min(tags.values()) <= oldest or max(tags.values()) > when + FUTURE):
             self.tags = {tag: at for tag, at in tags.items() if oldest < at <= when + FUTURE}
 
-    def add(self, tag: int, when: float, most: int) -> bool:
-        """Note a wrong secret; False if it was there already, or there is no room for more than `most`."""
+    @property
+    def guesses(self) -> int:
+        """How many there are that could have been right."""
+        return sum(tag < _STRONG for tag in self.tags)
+
+    def has(self, tag: int, *, strong: bool) -> bool:
+        """Whether a secret is there already; one that was not seen never is."""
+        return (tag + _STRONG if strong and tag >= 0 else tag) in self.tags
+
+    def add(self, tag: int, when: float, most: int, *, strong: bool = False) -> bool:
+        """Note a wrong secret; False if it was there already, or there is no room for more than `most` of its kind."""
+        if self.has(tag, strong=strong):
+            return False
+        guesses = self.guesses
+        if (len(self.tags) - guesses if strong else guesses) >= most:
+            return False
         if tag < 0:
             self.unseen += 1
             tag = 65_535 + self.unseen
-        if tag in self.tags or len(self.tags) >= most:
-            return False
+        if strong:
+            tag += _STRONG
         self.tags[tag] = when
         return True
 

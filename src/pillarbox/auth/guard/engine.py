@@ -65,7 +65,7 @@ class GuardEngine:
             if account is not None:
                 home = account.home(spot, request.when, self.known.lasting)
                 if home is not None:
-                    return self._of_familiar(request, home)
+                    return self._of_familiar(request, home, account)
             if self.known.is_allowed(request.address, request.when):
                 return _OPEN
             return self._of_unfamiliar(request, spot, account)
@@ -122,11 +122,12 @@ class GuardEngine:
 
     # ---- before -------------------------------------------------------------------------------------------------
 
-    def _of_familiar(self, request: GuardRequest, home: Key) -> Verdict:
+    def _of_familiar(self, request: GuardRequest, home: Key, account: Account) -> Verdict:
         pair = self._memory.pairs.get((request.account, home))
         if (
             pair is not None
             and not request.strong
+            and not account.knows_secret(request.secret_tag)
             and self._is_full(pair, request.when, self._settings.guesses_when_familiar)
         ):
             return Verdict(Lane.FAMILIAR, Reason.PAIR, 0.0)
@@ -174,7 +175,7 @@ class GuardEngine:
 
     def _is_full(self, pair: Pair, when: float, most: int) -> bool:
         pair.tally.prune(when, self._settings.window)
-        return len(pair.tally.tags) >= most
+        return pair.tally.guesses >= most
 
     def _penalty(self, spot: Place, when: float) -> float:
         source = self._memory.sources.get(spot.address)
@@ -208,7 +209,7 @@ class GuardEngine:
         if pair is None:
             return True
         pair.tally.prune(when, self._settings.window)
-        return request.secret_tag not in pair.tally.tags
+        return not pair.tally.has(request.secret_tag, strong=request.strong)
 
     def _counts_refused(self, reason: str, spot: Place, when: float) -> bool:
         if reason == Reason.CAMPAIGN.value:
@@ -221,7 +222,7 @@ class GuardEngine:
         flag = False
         if what is What.SUCCEEDED:
             pair = self._memory.pairs.get((request.account, spot.address))
-            tried = len(pair.tally.tags) if pair else 0
+            tried = pair.tally.guesses if pair else 0
             campaign = self.known.spray.campaign
             account = self._memory.accounts.get(request.account)
             tagged = campaign is not None and self.known.takes_part(campaign, request, spot, account)

@@ -96,7 +96,7 @@ class Learner:
         pair = memory.pair((seen.account, spot.address if home is None else home))
         pair.tally.prune(when, settings.window)
         most = settings.guesses_per_source if home is None else settings.guesses_when_familiar
-        if not pair.tally.add(seen.tag, when, most + 1) or home is not None:
+        if not pair.tally.add(seen.tag, when, most + 1, strong=seen.strong) or home is not None:
             return
         if self._known.is_allowed(seen.subject, when):
             return
@@ -216,7 +216,7 @@ class Learner:
         spot = place(seen.subject)
         pair = self._memory.pair((seen.account, spot.address))
         pair.tally.prune(when, settings.window)
-        if not pair.tally.add(seen.tag, when, settings.guesses_per_source + 1):
+        if not pair.tally.add(seen.tag, when, settings.guesses_per_source + 1, strong=seen.strong):
             return None
         self._memory.source(spot.address).failures.add(1.0, when, settings.half_life)
         return pair

@@ -174,4 +174,4 @@ def _interest_of_account(account: Account) -> float:
 
 
 def _interest_of_pair(pair: Pair) -> float:
-    return float(len(pair.tally.tags))
+    return float(pair.tally.guesses)
