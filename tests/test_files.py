@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -173,3 +175,13 @@ def test_what_root_makes_belongs_to_the_directory_s_owner(tmp_path: Path) -> Non
     with made_once(path):
         pass
     assert {(made.stat().st_uid, made.stat().st_gid) for made in (path.parent, path)} == {(12345, 23456)}
+
+
+def test_the_limit_of_open_files_is_raised() -> None:
+    limits = "resource.getrlimit(resource.RLIMIT_NOFILE)"
+    code = (
+        "import resource; from pillarbox.files import allow_many_files; "
+        f"hard = min({limits}[1] % (1 << 63), 4096); resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)); "
+        f"allow_many_files(); assert {limits} == (hard, hard), {limits}"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,4 +1,4 @@
-"""Private files, and files that a power failure leaves whole: how they are made, replaced and read.
+"""Private files, and files that a power failure leaves whole: how they are made, replaced and read; and how many.
 
 Rules: a file appears complete or not at all, and is durable, with its name, when the function returns; a new one is its
 maker's only (0600) unless the caller says otherwise; nothing is written through a symbolic link in its place.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import resource
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ from typing import Self
 
 _PRIVATE = 0o600
 
+_MANY = 1_048_576
+"""Open files a process asks for at most: some systems allow a thousand times as many, and pay memory for it."""
+
 
 class NotAFile(OSError):
     """There is something else: a directory, a pipe, a device."""
@@ -27,6 +31,14 @@ class NotAFile(OSError):
 
 class OpenToOthers(OSError):
     """The mode lets others than the owner use the file."""
+
+
+def allow_many_files() -> None:
+    """Raise the limit of open files as far as this process may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MANY if hard == resource.RLIM_INFINITY else min(hard, _MANY)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def read_private(path: str | os.PathLike[str], most: int, *, follow: bool = True) -> bytes:

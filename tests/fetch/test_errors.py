@@ -21,6 +21,7 @@ PATH = Path("/somewhere")
         (errno.EACCES, False, "make it writable"),
         (errno.EROFS, False, "make it writable"),
         (errno.EIO, True, "look at the disk"),
+        (errno.EMFILE, True, "raise the hard limit"),
     ],
 )
 def test_staging(number: int, temporary: bool, text: str) -> None:

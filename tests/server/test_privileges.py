@@ -16,7 +16,6 @@ from pillarbox.config.schema_server import Server
 from pillarbox.server.privileges import (
     Identity,
     PrivilegeError,
-    allow_many_files,
     become,
     die_with,
     identity,
@@ -143,14 +142,3 @@ def test_an_account_without_privileges_keeps_its_ids() -> None:
 
 def test_a_parent_that_is_gone_is_noticed() -> None:
     assert in_child(lambda: [die_with(os.getppid()), die_with(1 << 22)]) == [True, False]
-
-
-def test_the_limit_of_open_files_is_raised() -> None:
-    def act() -> list[int]:
-        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (64, min(hard, 4096) if hard > 0 else 4096))
-        allow_many_files()
-        return list(resource.getrlimit(resource.RLIMIT_NOFILE))
-
-    soft, hard = in_child(act)
-    assert soft == hard > 64

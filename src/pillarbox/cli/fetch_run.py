@@ -10,6 +10,7 @@ Elsewhere: runs and their timetable (`pillarbox.fetch.service`), sentences (`fet
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
@@ -25,6 +26,7 @@ import typer
 
 from pillarbox.cli.fetch_place import AccountsArgument, ConfigOption, fail, find_config, load_or_exit, selected
 from pillarbox.cli.telling import FAILED
+from pillarbox.files import allow_many_files
 
 if TYPE_CHECKING:
     from pillarbox.cli.fetch_picture import Picture
@@ -52,6 +54,7 @@ def run(
     chosen = selected(fetcher, accounts)
     if not chosen:
         fail(f"{find_config(config)}: there is no account to fetch: pillarbox fetch add")
+    allow_many_files()  # each account keeps hundreds of messages open until they are durable
     raise typer.Exit(_fetch(fetcher, chosen, find_config(config), accounts, once=once, json=json, quiet=quiet))
 
 
@@ -83,6 +86,8 @@ def _fetch(
         )
         reload = (lambda: None) if once else lambda: service.soon(lambda: _reload(service, path, names, voice))
         with _signals(service, reload, picture.give_back if picture else lambda: None):
+            # What there is by now stays to the end, so no collection need look at it again.
+            gc.freeze()
             if not once:
                 service.forever()
                 return 0

@@ -53,6 +53,8 @@ def staging_problem(error: OSError, path: Path | str) -> StagingError:
         text = f"{path}: no space left: free some; the mail stays on the server until then"
         return StagingError(text, temporary=True, full=True)
     advice = "make it writable for the user that fetches" if error.errno in _FOREVER else "look at the disk"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        advice = "fetch fewer accounts at the same time, or raise the hard limit (ulimit -n, systemd's LimitNOFILE=)"
     reason = os.strerror(error.errno) if error.errno else str(error)
     text = f"{path}: {reason}: {advice}; the mail stays on the server until then"
     return StagingError(text, temporary=error.errno not in _FOREVER)

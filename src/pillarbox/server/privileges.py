@@ -21,9 +21,6 @@ from dataclasses import dataclass
 from pillarbox.config.problem import ConfigError, Problem
 from pillarbox.config.schema_server import Server
 
-MAX_FILES = 1_048_576
-"""Open files a process asks for at most: some systems allow a thousand times as many, and pay memory for it."""
-
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
@@ -152,14 +149,6 @@ def die_with(parent: int) -> bool:
     """
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     return os.getppid() == parent
-
-
-def allow_many_files() -> None:
-    """Raise the limit of open files as far as this process may: each connection takes one or two."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _prctl(option: int, value: int) -> None:

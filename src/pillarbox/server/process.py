@@ -21,9 +21,10 @@ from typing import NoReturn
 from pillarbox.config.problem import ConfigError
 from pillarbox.config.schema import Settings
 from pillarbox.events import Sink, Warned, internal_error
+from pillarbox.files import allow_many_files
 from pillarbox.server.gate import Gate
 from pillarbox.server.listeners import WorkerSocket
-from pillarbox.server.privileges import Identity, allow_many_files, become, die_with, keep_secrets_in_memory
+from pillarbox.server.privileges import Identity, become, die_with, keep_secrets_in_memory
 from pillarbox.server.signals import blocked
 
 EXIT_FAILED = 70
