@@ -29,10 +29,8 @@ class Delay:
         self.port = 0
         self._target = target
         self._one_way = round_trip / 2
-        self._loop = asyncio.new_event_loop()
         self._listening = threading.Event()
-        self._over = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name="delay", daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="delay", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -45,29 +43,27 @@ class Delay:
         self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join()
 
-    def _run(self) -> None:
-        with contextlib.closing(self._loop):
-            self._loop.run_until_complete(self._serve())
-
     async def _serve(self) -> None:
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
         server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         self._listening.set()
         await self._over.wait()
         server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        connections = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in connections:
             task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+        await asyncio.sleep(0)  # what they have closed is closed behind them
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # The SYN and its answer take a round trip, too.
-        await asyncio.sleep(2 * self._one_way)
-        there, back = await asyncio.open_connection("127.0.0.1", self._target)
-        try:
-            with contextlib.suppress(OSError):
+        # Cancelled at the end; `start_server` would print that.
+        with contextlib.suppress(asyncio.CancelledError, OSError), contextlib.closing(writer):
+            # The SYN and its answer take a round trip, too.
+            await asyncio.sleep(2 * self._one_way)
+            there, back = await asyncio.open_connection("127.0.0.1", self._target)
+            with contextlib.closing(back):
                 await asyncio.gather(self._carry(reader, back), self._carry(there, writer))
-        finally:
-            writer.close()
-            back.close()
 
     async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         """One way: what is read now is written one_way later; then the end."""
