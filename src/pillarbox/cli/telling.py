@@ -37,9 +37,8 @@ def fail(text: str, code: int = FAILED) -> NoReturn:
 def fail_with(problems: Sequence[Problem]) -> NoReturn:
     """Print the problems to stderr and end the command with exit code 1."""
     print_problems(problems, "error", typer.colors.RED)
-    count = len(problems)
-    typer.secho(f"{count} problem{'' if count == 1 else 's'} found; nothing was changed.", err=True)
-    raise typer.Exit(1)
+    typer.secho(f"{plural(len(problems), 'problem')} found; nothing was changed.", err=True)
+    raise typer.Exit(FAILED)
 
 
 def print_problems(problems: Iterable[Problem], word: str, colour: str) -> None:
